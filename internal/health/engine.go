@@ -1,0 +1,243 @@
+package health
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Engine is the state machine. It is not safe for concurrent use: one loop owns
+// it and calls Step.
+type Engine struct {
+	cfg     Config
+	started time.Time
+	now     time.Time // latest time of any input
+
+	relay, jump             feed
+	relayFrames, jumpFrames uint64 // since the start
+	book                    bookState
+
+	experiments map[string]*experiment
+	order       []*experiment // the same, by name
+	byTopic     map[string][]*stream
+	resources   map[string]*resource
+
+	emptyManifests int // in a row
+
+	systemNoted   map[subject]Issue
+	systemTold    map[subject]Issue
+	systemEnded   map[subject]time.Time // when what was told was over
+	systemUnsaved bool
+	savedCadence  map[Source]time.Duration
+
+	newsSince time.Time            // when the oldest news not told yet came up
+	hazyAt    map[Source]time.Time // last moment at which a source was silent or settling
+
+	touched  bool // the snapshot must be made anew
+	snapshot *Snapshot
+	d        *Decision // being made
+}
+
+// bookState is what the engine remembers of book as a source.
+type bookState struct {
+	lastManifest time.Time
+	failingSince time.Time
+	lastErr      string
+}
+
+// New makes an engine that starts at the given moment from what an earlier run
+// kept; the zero Kept is a first start.
+func New(cfg Config, at time.Time, kept Kept) *Engine {
+	cfg.ConfirmDown, cfg.ConfirmUp = max(cfg.ConfirmDown, 1), max(cfg.ConfirmUp, 1)
+	e := &Engine{
+		cfg: cfg, started: at, now: at,
+		relay:        feed{name: Relay, least: cfg.LastChecked, started: at},
+		jump:         feed{name: Jump, least: cfg.LastChecked, started: at},
+		experiments:  make(map[string]*experiment),
+		byTopic:      make(map[string][]*stream),
+		resources:    make(map[string]*resource),
+		systemNoted:  make(map[subject]Issue),
+		systemTold:   make(map[subject]Issue),
+		systemEnded:  make(map[subject]time.Time),
+		savedCadence: make(map[Source]time.Duration),
+		hazyAt:       map[Source]time.Time{Relay: at, Jump: at},
+		d:            &Decision{},
+	}
+	e.restore(kept)
+	e.touched = true
+	e.publish()
+	e.d = nil
+	return e
+}
+
+// Step takes in one fact and says what follows from it.
+func (e *Engine) Step(in Input) Decision {
+	if at := in.at(); at.After(e.now) {
+		e.now = at
+	}
+	d := Decision{At: e.now}
+	e.d = &d
+	e.watch() // silence that nobody has noticed yet comes before what ends it
+	switch in := in.(type) {
+	case Frame:
+		e.frame(in)
+	case Link:
+		e.link(in)
+	case Manifest:
+		e.manifest(in)
+	case Availability:
+		e.availability(in)
+	case BookFailed:
+		e.bookFailed(in)
+	case Tick:
+	}
+	e.watchSystem()
+	for _, x := range e.order {
+		e.assess(x)
+	}
+	counts := e.count()
+	e.tell(counts)
+	e.wishes()
+	e.dropTold()
+	e.keep()
+	e.publish()
+	e.d = nil
+	return d
+}
+
+// Snapshot is the whole truth after the latest Step.
+func (e *Engine) Snapshot() *Snapshot { return e.snapshot }
+
+func (e *Engine) feed(s Source) *feed {
+	switch s {
+	case Relay:
+		return &e.relay
+	case Jump:
+		return &e.jump
+	}
+	return nil
+}
+
+func (e *Engine) frame(in Frame) {
+	f := e.feed(in.Source)
+	if f == nil {
+		return
+	}
+	wasSilent, wasSeen := f.silent, f.seen
+	if f.frame(in.At, len(in.Conns), e.cfg.Startup) {
+		e.hide(f)
+		switch {
+		case wasSilent:
+			e.note(Info, string(in.Source)+" is reporting again", "", in.Source)
+		case !wasSeen:
+			e.note(Info, string(in.Source)+" has sent its first report", "", in.Source)
+		}
+	}
+	if w := f.window(); w > f.least && f.cadence.Value()*5/2 > f.least && !f.saidWider {
+		f.saidWider = true
+		e.note(Warn, string(in.Source)+" reports only every "+f.cadence.Value().Round(time.Second).String()+
+			": it is called silent after "+w.Round(time.Second).String()+", not after STATUS_HEALTH_LAST_CHECKED="+f.least.String(), "", in.Source)
+	}
+	if in.Source == Relay {
+		e.relayFrame(in)
+	} else {
+		e.jumpFrame(in)
+	}
+	e.touched = true
+}
+
+func (e *Engine) link(in Link) {
+	if f := e.feed(in.Source); f != nil {
+		f.link(in)
+		e.touched = true
+	}
+}
+
+func (e *Engine) bookFailed(in BookFailed) {
+	if e.book.failingSince.IsZero() {
+		e.book.failingSince = in.At
+	}
+	e.book.lastErr = in.Err
+	e.touched = true
+}
+
+func (e *Engine) bookAnswered(time.Time) {
+	e.book.failingSince, e.book.lastErr = time.Time{}, ""
+	e.touched = true
+}
+
+// watch notices that a source has fallen silent.
+func (e *Engine) watch() {
+	for _, f := range []*feed{&e.relay, &e.jump} {
+		if !f.silent && f.late(e.now, e.cfg.Startup) {
+			f.silent = true
+			e.hide(f)
+			e.note(Warn, string(f.name)+" has no fresh reports: experiments are shown as last known", "", f.name)
+		}
+		if f.silent || !f.seen || f.settling(e.now) {
+			e.hazyAt[f.name] = e.now
+		}
+	}
+}
+
+// hide makes every verdict that rests on the source unknown. What was last known
+// stands.
+func (e *Engine) hide(f *feed) {
+	e.touched = true
+	for _, x := range e.order {
+		x.stale = true
+		if f.name == Jump {
+			x.jump.unknown = true
+			continue
+		}
+		for _, s := range x.streams {
+			s.unknown, s.run = true, 0
+		}
+	}
+}
+
+// experiment finds or makes the experiment with that name. What is new is in its
+// grace.
+func (e *Engine) experiment(name string) *experiment {
+	if x := e.experiments[name]; x != nil {
+		return x
+	}
+	x := &experiment{
+		name: name, firstSeen: e.now, graceEnds: e.now.Add(e.cfg.Startup), starting: true,
+		noted: make(map[subject]Issue), told: make(map[subject]Issue),
+		state: StateStarting, since: e.now, stale: true,
+		jump: jumpLink{unknown: true},
+	}
+	e.experiments[name] = x
+	i, _ := slices.BinarySearchFunc(e.order, name, func(x *experiment, n string) int { return strings.Compare(x.name, n) })
+	e.order = slices.Insert(e.order, i, x)
+	e.touched = true
+	return x
+}
+
+func (e *Engine) addStream(x *experiment, topic string) *stream {
+	s := &stream{topic: topic, of: x, seenAt: e.now, unknown: true}
+	i, _ := slices.BinarySearchFunc(x.streams, topic, func(s *stream, t string) int { return strings.Compare(s.topic, t) })
+	x.streams = slices.Insert(x.streams, i, s)
+	e.byTopic[topic] = append(e.byTopic[topic], s)
+	return s
+}
+
+// dropStream forgets the i-th stream of its experiment.
+func (e *Engine) dropStream(s *stream, i int) {
+	s.of.streams = slices.Delete(s.of.streams, i, i+1)
+	e.forgetTopic(s)
+}
+
+func (e *Engine) forgetTopic(s *stream) {
+	left := slices.DeleteFunc(e.byTopic[s.topic], func(o *stream) bool { return o == s })
+	if len(left) == 0 {
+		delete(e.byTopic, s.topic)
+		return
+	}
+	e.byTopic[s.topic] = left
+}
+
+func (e *Engine) note(level Level, text, experiment string, source Source) {
+	e.d.Notes = append(e.d.Notes, Note{Level: level, Text: text, Experiment: experiment, Source: source})
+}

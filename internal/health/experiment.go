@@ -1,0 +1,176 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// experiment is what the engine remembers of one experiment.
+type experiment struct {
+	name      string
+	firstSeen time.Time
+	graceEnds time.Time
+	starting  bool // within its grace in this run
+	assessed  bool // its grace has ended once, in this run or an earlier one
+	leaving   bool // in neither manifest nor frames for too long: told, then dropped
+
+	streams   []*stream   // sorted by topic
+	resources []*resource // sorted by name
+	jump      jumpLink
+
+	lastRelay, lastJump, lastManifest time.Time
+	absentSince                       time.Time // in neither manifest nor frames since then
+
+	// noted is its health as of its latest event, by what each issue is about:
+	// the last known truth that people and book are told of.
+	noted map[subject]Issue
+	// told are the issues whose beginning was mailed and whose end was not.
+	told map[subject]Issue
+
+	changes  []time.Time // events within the flap window
+	unsteady []string    // topics (and the bare name, for jump) that changed in them
+	flapping time.Time   // since when; zero: not
+
+	events  int
+	state   State
+	since   time.Time
+	unsaved bool // its record differs from what is kept
+	stale   bool // its report must be made anew
+	report  *Report
+}
+
+// subject is what an issue is about. A stream that was silent and then vanishes
+// has one issue all along, though its words change.
+type subject struct {
+	code Code // MissingJump, UnhealthyStream (for either verdict), Flapping, NoReports, BookSilent
+	name string
+}
+
+func (i Issue) about() subject {
+	if i.Code == MissingRequired {
+		return subject{UnhealthyStream, i.Subject}
+	}
+	return subject{i.Code, i.Subject}
+}
+
+func compareIssues(a, b Issue) int {
+	return cmp.Or(
+		strings.Compare(a.Experiment, b.Experiment),
+		cmp.Compare(rank(a.Code), rank(b.Code)),
+		strings.Compare(a.Subject, b.Subject),
+	)
+}
+
+// rank puts what closes a booking before what doesn't.
+func rank(c Code) int {
+	return slices.Index([]Code{NoReports, BookSilent, Flapping, MissingRequired, UnhealthyStream, MissingJump}, c)
+}
+
+// stream is what the engine remembers of one stream of one experiment.
+type stream struct {
+	topic    string
+	of       *experiment
+	required bool
+	seenAt   time.Time // when we first heard of it
+
+	frame      uint64 // number of the latest relay frame that listed it
+	best       Conn   // its best connection in that frame
+	bestAt     time.Time
+	lastActive time.Time
+
+	ok      bool
+	missing bool // not connected; only meaningful when not ok
+	since   time.Time
+	judged  bool // ok has been decided, in this run or an earlier one
+	unknown bool // no verdict at present
+	run     int  // frames in a row that disagree with ok
+}
+
+// jumpLink is what the engine remembers of an experiment's host connection.
+type jumpLink struct {
+	frame   uint64
+	conn    Conn
+	listed  time.Time // latest frame that listed it
+	ok      bool
+	since   time.Time
+	judged  bool
+	unknown bool
+}
+
+func (x *experiment) stream(topic string) *stream {
+	i, found := slices.BinarySearchFunc(x.streams, topic, func(s *stream, t string) int { return strings.Compare(s.topic, t) })
+	if !found {
+		return nil
+	}
+	return x.streams[i]
+}
+
+// issueOf is what is wrong with the stream as far as is known; false: nothing.
+func (x *experiment) issueOf(s *stream) (Issue, bool) {
+	if !s.judged || s.ok {
+		return Issue{}, false
+	}
+	code := UnhealthyStream
+	if s.missing {
+		code = MissingRequired
+	}
+	return Issue{Code: code, Experiment: x.name, Subject: s.topic, Since: s.since}, true
+}
+
+// found lists what is wrong as far as is known now.
+func (x *experiment) found() map[subject]Issue {
+	var m map[subject]Issue // mostly there is nothing to find
+	add := func(i Issue) {
+		if m == nil {
+			m = make(map[subject]Issue)
+		}
+		m[i.about()] = i
+	}
+	for _, s := range x.streams {
+		if i, bad := x.issueOf(s); bad {
+			add(i)
+		}
+	}
+	if x.jump.judged && !x.jump.ok {
+		add(Issue{Code: MissingJump, Experiment: x.name, Since: x.jump.since})
+	}
+	return m
+}
+
+// healthy is the last known health.
+func (x *experiment) healthy() bool {
+	if !x.jump.judged || !x.jump.ok {
+		return false
+	}
+	for _, s := range x.streams {
+		if !s.judged || !s.ok {
+			return false
+		}
+	}
+	return true
+}
+
+// hazy says whether anything about the experiment can't be told at present.
+func (x *experiment) hazy() bool {
+	if x.jump.unknown {
+		return true
+	}
+	return slices.ContainsFunc(x.streams, func(s *stream) bool { return s.unknown })
+}
+
+// known says whether the subject's present state rests on a fresh source.
+func (x *experiment) known(e *Engine, about subject) bool {
+	switch about.code {
+	case MissingJump:
+		return !e.jump.silent && !x.jump.unknown
+	case UnhealthyStream:
+		if s := x.stream(about.name); s != nil {
+			return !s.unknown
+		}
+		return !e.relay.silent
+	default:
+		return true
+	}
+}

@@ -1,0 +1,89 @@
+package health
+
+import "time"
+
+// Code is a kind of issue.
+type Code string
+
+// The catalogue of issues. Each is shown as its title, followed by its subject
+// where it has one.
+const (
+	MissingJump     Code = "missing_jump"     // no host connection on jump
+	MissingRequired Code = "missing_required" // a required stream is not connected and has not transmitted lately
+	UnhealthyStream Code = "unhealthy_stream" // a connected stream has not transmitted lately
+	Flapping        Code = "flapping"         // changes too often to be told each time
+	NoReports       Code = "no_reports"       // relay or jump has no fresh reports
+	BookSilent      Code = "book_silent"      // book is not answering
+)
+
+// Issue is one thing wrong with an experiment, or with the system.
+type Issue struct {
+	Code Code `json:"code"`
+	// Experiment is empty for an issue of the system.
+	Experiment string `json:"experiment,omitempty"`
+	// Subject is the stream's topic, or the source for an issue of the system.
+	Subject string    `json:"subject,omitempty"`
+	Since   time.Time `json:"since"`
+}
+
+// String words the issue without its experiment's name, as API, page and mail
+// show it: "missing required pend00-st-video", "relay has no fresh reports".
+func (i Issue) String() string {
+	switch i.Code {
+	case MissingJump:
+		return "missing jump"
+	case MissingRequired:
+		return "missing required " + i.Subject
+	case UnhealthyStream:
+		return "unhealthy " + i.Subject
+	case Flapping:
+		return "flapping"
+	case NoReports:
+		return i.Subject + " has no fresh reports"
+	case BookSilent:
+		return "book is not answering"
+	}
+	return string(i.Code) + " " + i.Subject
+}
+
+// IsSystem says whether the issue is the system's rather than an experiment's.
+func (i Issue) IsSystem() bool { return i.Experiment == "" }
+
+// Ending is how an issue ended.
+type Ending string
+
+// How issues end.
+const (
+	OKAgain       Ending = "ok again"
+	NotRequired   Ending = "no longer required" // the stream is gone and nobody asks for it
+	NotWatched    Ending = "no longer watched"  // the experiment left manifest and frames
+	Steady        Ending = "steady again"       // flapping ended
+	ReportsResume Ending = "reporting again"
+)
+
+// Resolved is an issue that is over.
+type Resolved struct {
+	Issue  Issue     `json:"issue"`
+	Until  time.Time `json:"until"` // it lasted from Issue.Since until then
+	Ending Ending    `json:"ending"`
+}
+
+// Alert is what one mail tells: one check, or what group wait held together.
+// Everything in it is sorted: the system first, then by experiment and subject.
+type Alert struct {
+	At       time.Time  `json:"at"`
+	New      []Issue    `json:"new"`      // not told before
+	Resolved []Resolved `json:"resolved"` // told before, over now
+	Current  []Issue    `json:"current"`  // all that is wrong now, New included
+	Counts   Counts     `json:"counts"`
+}
+
+// Counts are of experiments, by state.
+type Counts struct {
+	Total     int `json:"total"`
+	Starting  int `json:"starting"`
+	Healthy   int `json:"healthy"`
+	Unhealthy int `json:"unhealthy"`
+	Unknown   int `json:"unknown"`
+	Flapping  int `json:"flapping"`
+}

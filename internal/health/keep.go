@@ -1,0 +1,122 @@
+package health
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// keep adds to the decision what must survive a restart.
+func (e *Engine) keep() {
+	for _, x := range e.order {
+		if x.unsaved {
+			x.unsaved = false
+			e.d.Records = append(e.d.Records, x.record())
+		}
+	}
+	for _, f := range []*feed{&e.relay, &e.jump} {
+		was, is := e.savedCadence[f.name], f.cadence.Value()
+		if diff := (is - was).Abs(); is > 0 && diff > was/4 {
+			e.savedCadence[f.name] = is
+			e.systemUnsaved = true
+		}
+	}
+	if !e.systemUnsaved {
+		return
+	}
+	e.systemUnsaved = false
+	rec := SystemRecord{Told: sortedIssues(e.systemTold), Cadence: maps.Clone(e.savedCadence)}
+	for _, name := range slices.Sorted(maps.Keys(e.resources)) {
+		rec.Resources = append(rec.Resources, e.resources[name].Resource)
+	}
+	e.d.System = &rec
+}
+
+func (x *experiment) record() Record {
+	r := Record{
+		Name: x.name, FirstSeen: x.firstSeen, State: x.state, Since: x.since, Assessed: x.assessed,
+		Told: sortedIssues(x.told), Changes: slices.Clone(x.changes), Unsteady: slices.Clone(x.unsteady),
+		Flapping: x.flapping, Events: x.events,
+	}
+	if x.jump.judged {
+		r.JumpOK, r.JumpSince = x.jump.ok, x.jump.since
+	}
+	for _, s := range x.streams {
+		if s.judged {
+			r.Streams = append(r.Streams, StreamRecord{Topic: s.topic, OK: s.ok, Missing: s.missing, Since: s.since, LastActive: s.lastActive})
+		}
+	}
+	return r
+}
+
+// restore takes up what an earlier run kept. What makes no sense is left out:
+// the first frames will tell.
+func (e *Engine) restore(kept Kept) {
+	for _, r := range kept.Records {
+		if r.Name == "" || e.experiments[r.Name] != nil {
+			continue
+		}
+		e.restoreExperiment(e.experiment(r.Name), r)
+	}
+	for _, i := range kept.System.Told {
+		if i.IsSystem() && (i.Code == NoReports || i.Code == BookSilent) {
+			e.systemTold[i.about()] = i
+		}
+	}
+	for s, d := range kept.System.Cadence {
+		if f := e.feed(s); f != nil && d > 0 {
+			f.cadence.Seed(d)
+			e.savedCadence[s] = d
+		}
+	}
+	var resources []Resource
+	for _, r := range kept.System.Resources {
+		if r.Name != "" && r.Stub != "" {
+			resources = append(resources, r)
+		}
+	}
+	e.believe(resources, time.Time{})
+	e.systemUnsaved = false
+}
+
+func (e *Engine) restoreExperiment(x *experiment, r Record) {
+	past := func(t time.Time) time.Time { // a clock that was wrong then must not hold us up now
+		if t.After(e.started) {
+			return e.started
+		}
+		return t
+	}
+	if !r.FirstSeen.IsZero() {
+		x.firstSeen = past(r.FirstSeen)
+	}
+	x.assessed, x.events = r.Assessed, min(max(r.Events, 0), e.cfg.Events)
+	if !r.JumpSince.IsZero() {
+		x.jump.judged, x.jump.ok, x.jump.since = true, r.JumpOK, past(r.JumpSince)
+	}
+	for _, k := range r.Streams {
+		if k.Topic == "" || x.stream(k.Topic) != nil {
+			continue
+		}
+		s := e.addStream(x, k.Topic)
+		s.judged, s.ok, s.missing = true, k.OK, k.Missing && !k.OK
+		s.since, s.lastActive = past(k.Since), past(k.LastActive)
+	}
+	if r.Assessed {
+		maps.Copy(x.noted, x.found())
+	}
+	if !r.Flapping.IsZero() {
+		x.flapping = past(r.Flapping)
+		i := Issue{Code: Flapping, Experiment: x.name, Since: x.flapping}
+		x.noted[i.about()] = i
+	}
+	for _, t := range r.Changes {
+		x.changes = append(x.changes, past(t))
+	}
+	x.unsteady = slices.Compact(slices.Sorted(slices.Values(r.Unsteady)))
+	for _, i := range r.Told {
+		if rank(i.Code) >= 0 && !i.IsSystem() {
+			i.Experiment = x.name
+			x.told[i.about()] = i
+		}
+	}
+}

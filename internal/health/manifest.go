@@ -1,0 +1,202 @@
+package health
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// resource is what the engine remembers of one bookable resource.
+type resource struct {
+	Resource
+	of *experiment
+
+	known     bool // book has said
+	available bool
+	reason    string
+	readAt    time.Time
+
+	wanted   Want      // asked of book and not answered yet; empty: nothing
+	asked    Want      // what was last asked
+	askedAt  time.Time // and when
+	declined bool      // book was asked, and then said the opposite
+}
+
+// manifest takes in the complete list of what book offers.
+func (e *Engine) manifest(in Manifest) {
+	e.bookAnswered(in.At)
+	if len(in.Resources) == 0 && len(e.resources) > 0 {
+		e.emptyManifests++
+		if e.emptyManifests < 2 {
+			e.note(Warn, "book's manifest is empty: the last one stands until it has been empty twice", "", Book)
+			return
+		}
+	}
+	e.emptyManifests = 0
+	e.book.lastManifest = in.At
+	e.believe(in.Resources, in.At)
+}
+
+// believe makes the given resources the ones that there are.
+func (e *Engine) believe(list []Resource, at time.Time) {
+	before := e.resources
+	e.resources = make(map[string]*resource, len(list))
+	for _, x := range e.order {
+		x.resources = nil
+	}
+	for _, given := range list {
+		r := before[given.Name]
+		if r == nil {
+			r = &resource{}
+		}
+		x := e.experiment(given.Stub)
+		x.lastManifest, x.stale = at, true
+		if !sameResource(r.Resource, given) {
+			e.systemUnsaved = true
+		}
+		r.Resource, r.of = given, x
+		x.resources = append(x.resources, r)
+		e.resources[given.Name] = r
+	}
+	for name, r := range before {
+		if e.resources[name] == nil {
+			e.systemUnsaved = true
+			if r.wanted != "" {
+				e.d.Wishes = append(e.d.Wishes, Wish{Resource: name, Want: Leave})
+			}
+		}
+	}
+	for _, x := range e.order {
+		e.require(x)
+	}
+	e.touched = true
+}
+
+func sameResource(a, b Resource) bool {
+	return a.Name == b.Name && a.Stub == b.Stub && slices.Equal(a.Required, b.Required)
+}
+
+// require makes the experiment's required streams the union of what its
+// resources require. A stream that nobody requires any more, and that isn't
+// connected either, is dropped at the next relay frame.
+func (e *Engine) require(x *experiment) {
+	slices.SortFunc(x.resources, func(a, b *resource) int { return strings.Compare(a.Name, b.Name) })
+	for _, s := range x.streams {
+		s.required = false
+	}
+	for _, r := range x.resources {
+		for _, topic := range r.Required {
+			s := x.stream(topic)
+			if s == nil {
+				s = e.addStream(x, topic)
+			}
+			s.required = true
+		}
+	}
+	x.stale = true
+}
+
+// availability takes in what book said of one resource.
+func (e *Engine) availability(in Availability) {
+	e.bookAnswered(in.At)
+	r := e.resources[in.Resource]
+	if r == nil {
+		return
+	}
+	r.of.stale = true
+	if in.Gone {
+		r.known, r.wanted = false, ""
+		return
+	}
+	r.declined = r.asked != "" && (r.asked == Open) != in.Available
+	r.known, r.available, r.reason, r.readAt = true, in.Available, in.Reason, in.At
+	r.wanted = ""
+}
+
+// wishes compares what book should say with what it said.
+func (e *Engine) wishes() {
+	if e.relay.silent || !e.relay.seen {
+		return // the last known availability stands
+	}
+	for _, x := range e.order {
+		for _, r := range x.resources {
+			e.wish(r)
+		}
+	}
+}
+
+func (e *Engine) wish(r *resource) {
+	want, reason := e.desired(r)
+	if want == "" || !r.known {
+		return
+	}
+	if held, _ := r.held(e.cfg.OverrideHolds); held && want == Open {
+		if r.wanted != "" {
+			e.ask(r, Leave, "")
+		}
+		return
+	}
+	satisfied := (want == Open) == r.available
+	switch {
+	case r.wanted == want, satisfied && r.wanted == "":
+		return
+	case r.declined && r.asked == want && e.now.Sub(r.askedAt) < e.cfg.LastChecked:
+		return // book took the call and said otherwise: ask again, but not at once
+	}
+	e.ask(r, want, reason)
+}
+
+func (e *Engine) ask(r *resource, want Want, reason string) {
+	e.d.Wishes = append(e.d.Wishes, Wish{Resource: r.Name, Want: want, Reason: reason})
+	r.of.stale = true
+	if want == Leave {
+		r.wanted = ""
+		return
+	}
+	r.wanted, r.asked, r.askedAt, r.declined = want, want, e.now, false
+}
+
+// desired is table one of the rules, and the reason in words for a student; the
+// empty Want means: leave it as it is.
+func (e *Engine) desired(r *resource) (Want, string) {
+	x := r.of
+	if x.starting || x.leaving {
+		return "", ""
+	}
+	var faults []string
+	hazy, since := false, x.firstSeen
+	for _, topic := range r.Required {
+		s := x.stream(topic)
+		switch {
+		case s == nil || s.unknown || !s.judged:
+			hazy = true
+		case !s.ok:
+			i, _ := x.issueOf(s)
+			faults = append(faults, i.String()+" since "+stamp(i.Since))
+		case s.since.After(since):
+			since = s.since
+		}
+		if !x.flapping.IsZero() && slices.Contains(x.unsteady, topic) && (s == nil || s.ok || s.unknown) {
+			faults = append(faults, "unsteady "+topic+" since "+stamp(x.flapping))
+		}
+	}
+	switch {
+	case len(faults) > 3:
+		return Close, OwnReason + " " + strings.Join(faults[:3], "; ") + "; and more"
+	case len(faults) > 0:
+		return Close, OwnReason + " " + strings.Join(faults, "; ")
+	case hazy:
+		return "", ""
+	}
+	return Open, OwnReason + " all required streams ok since " + stamp(since)
+}
+
+// held says whether a person keeps the resource unavailable, and why.
+func (r *resource) held(override bool) (bool, string) {
+	if !r.known || override {
+		return false, ""
+	}
+	return PersonsHold(r.available, r.reason)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

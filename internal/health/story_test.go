@@ -1,0 +1,283 @@
+package health_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"labstatus/internal/health"
+)
+
+// TestStories runs the engine through the files in testdata, one for each rule of
+// what healthy means. Each begins with the sentence it proves. `go test -rewrite`
+// writes the answers anew: commit them only if you can say why they changed.
+//
+// Commands, each on a world whose relay reports every 6 s, jump every 5 s and
+// whose clock ticks every second:
+//
+//	config last-active=10s last-checked=30s startup=1m …    before lab
+//	lab                       resources, a line each: name stub stream…; all connected, book asked
+//	run 2m                    lets time pass; prints what the engine does, and when
+//	stream TOPIC silent|sends|vanishes|returns|reconnects|never|student|half-dead …
+//	jump STUB drops|returns
+//	relay|jump-source mute|speaks|breaks|up|renews|restarts
+//	book down|up|query|forgets; or one resource: hold, release, available, drop, add
+//	restart [after=1m]        a new engine from what was kept
+//	state                     the snapshot, in short
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		w := newWorld()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			out, err := command(w, d)
+			if err != nil {
+				d.Fatalf(t, "%v", err)
+			}
+			if out == "" && d.Cmd == "run" {
+				return "(nothing)\n"
+			}
+			return out
+		})
+	})
+}
+
+func command(w *world, d *datadriven.TestData) (string, error) {
+	var out strings.Builder
+	tell := func(decisions ...health.Decision) {
+		for _, decision := range decisions {
+			out.WriteString(told(decision))
+		}
+	}
+	words := make([]string, len(d.CmdArgs))
+	for i, a := range d.CmdArgs {
+		words[i] = a.String()
+	}
+	switch d.Cmd {
+	case "config":
+		return "", configure(w, d.CmdArgs)
+	case "lab":
+		for line := range strings.Lines(d.Input) {
+			f := strings.Fields(line)
+			if len(f) < 2 {
+				return "", fmt.Errorf("a resource needs a name and a stub: %q", line)
+			}
+			w.addResource(f[0], f[1], f[2:]...)
+			w.hosts[f[1]] = true
+			for _, s := range f[2:] {
+				if topic := f[1] + "-" + s; len(w.conns[topic]) == 0 {
+					w.connect(topic)
+				}
+			}
+		}
+		w.start()
+		tell(w.step(health.Link{At: w.now, Source: health.Relay, Up: true})...)
+		tell(w.step(health.Link{At: w.now, Source: health.Jump, Up: true})...)
+		tell(w.query()...)
+	case "run":
+		length, err := time.ParseDuration(words[0])
+		if err != nil {
+			return "", err
+		}
+		w.run(length, func(decision health.Decision) { tell(decision) })
+	case "stream":
+		return "", w.streamDoes(words[0], words[1:])
+	case "jump":
+		w.hosts[words[0]] = words[1] == "returns"
+	case "relay", "jump-source":
+		decisions, err := w.sourceDoes(d.Cmd, words[0])
+		if err != nil {
+			return "", err
+		}
+		tell(decisions...)
+	case "book":
+		decisions, err := w.bookDoes(words)
+		if err != nil {
+			return "", err
+		}
+		tell(decisions...)
+	case "restart":
+		if len(words) > 0 {
+			away, err := time.ParseDuration(strings.TrimPrefix(words[0], "after="))
+			if err != nil {
+				return "", err
+			}
+			w.now = w.now.Add(away)
+		}
+		w.schedule()
+		w.start()
+		tell(w.query()...)
+	case "state":
+		return describeSnapshot(w.engine.Snapshot()), nil
+	default:
+		return "", fmt.Errorf("unknown command %q", d.Cmd)
+	}
+	return out.String(), nil
+}
+
+func configure(w *world, args []datadriven.CmdArg) error {
+	durations := map[string]*time.Duration{
+		"last-active": &w.cfg.LastActive, "last-checked": &w.cfg.LastChecked, "startup": &w.cfg.Startup,
+		"group-wait": &w.cfg.GroupWait, "flap-window": &w.cfg.FlapWindow,
+		"relay-every": &w.relayEvery, "jump-every": &w.jumpEvery,
+	}
+	counts := map[string]*int{
+		"flap-events": &w.cfg.FlapEvents, "confirm-down": &w.cfg.ConfirmDown, "confirm-up": &w.cfg.ConfirmUp,
+	}
+	flags := map[string]*bool{
+		"override-holds": &w.cfg.OverrideHolds, "no-stats": &w.noStats, "backwards": &w.backwards, "book-down": &w.bookDown,
+		"relay-mute": &w.relayMute, "jump-mute": &w.jumpMute,
+	}
+	for _, a := range args {
+		var err error
+		switch {
+		case durations[a.Key] != nil:
+			*durations[a.Key], err = time.ParseDuration(a.Vals[0])
+		case counts[a.Key] != nil:
+			*counts[a.Key], err = strconv.Atoi(a.Vals[0])
+		case flags[a.Key] != nil:
+			*flags[a.Key] = true
+		default:
+			err = fmt.Errorf("unknown setting %q", a.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.schedule()
+	return nil
+}
+
+func (w *world) streamDoes(topic string, what []string) error {
+	for _, act := range what {
+		cs := w.conns[topic]
+		switch act {
+		case "silent":
+			for _, c := range cs {
+				if c.sending {
+					c.sending, c.last = false, w.now
+				}
+			}
+		case "sends":
+			for _, c := range cs {
+				c.sending, c.never = c.scope == "expt", false
+			}
+		case "vanishes":
+			w.conns[topic] = nil
+		case "returns":
+			w.connect(topic)
+		case "reconnects": // a new connection that has not sent anything yet
+			w.conns[topic] = []*wire{{scope: "expt", never: true, opened: w.now}}
+		case "never":
+			w.conns[topic] = append(cs, &wire{scope: "expt", never: true, opened: w.now})
+		case "half-dead": // a dead connection listed beside what is there
+			w.conns[topic] = append(cs, &wire{scope: "expt", last: w.now, opened: epoch})
+		case "student":
+			w.conns[topic] = append(cs, &wire{scope: "user", sending: true, opened: w.now})
+		default:
+			return fmt.Errorf("a stream can't %q", act)
+		}
+	}
+	return nil
+}
+
+func (w *world) sourceDoes(name, act string) ([]health.Decision, error) {
+	source, mute := health.Relay, &w.relayMute
+	if name == "jump-source" {
+		source, mute = health.Jump, &w.jumpMute
+	}
+	switch act {
+	case "mute":
+		*mute = true
+	case "speaks":
+		*mute = false
+	case "breaks":
+		return w.step(health.Link{At: w.now, Source: source, Err: "connection broke"}), nil
+	case "up":
+		return w.step(health.Link{At: w.now, Source: source, Up: true}), nil
+	case "renews":
+		return w.step(health.Link{At: w.now, Source: source, Up: true, Planned: true}), nil
+	default:
+		return nil, fmt.Errorf("a source can't %q", act)
+	}
+	return nil, nil
+}
+
+func (w *world) bookDoes(words []string) ([]health.Decision, error) {
+	switch words[0] {
+	case "down":
+		w.bookDown = true
+	case "up":
+		w.bookDown = false
+	case "query":
+		return w.query(), nil
+	case "forgets":
+		for name := range w.availability {
+			w.availability[name] = bookEntry{available: true, reason: "Loaded at 2026-11-20T23:00:00Z"}
+		}
+	case "hold":
+		w.availability[words[1]] = bookEntry{reason: "unavailable because " + strings.Join(words[2:], " ")}
+	case "release":
+		w.availability[words[1]] = bookEntry{available: true, reason: "back from the workshop"}
+	case "drop":
+		delete(w.resources, words[1])
+	case "add":
+		w.addResource(words[1], words[2], words[3:]...)
+	case "fails":
+		return w.step(health.BookFailed{At: w.now, Err: "book did not answer"}), nil
+	default:
+		return nil, fmt.Errorf("book can't %q", words[0])
+	}
+	return nil, nil
+}
+
+func describeSnapshot(s *health.Snapshot) string {
+	var b strings.Builder
+	for _, src := range s.Sources {
+		fmt.Fprintf(&b, "%s %s", src.Name, src.State)
+		if src.Widened {
+			fmt.Fprintf(&b, ", fresh for %s", src.Window)
+		}
+		b.WriteString("\n")
+	}
+	for _, i := range s.Issues {
+		fmt.Fprintf(&b, "issue: %s\n", i)
+	}
+	for _, r := range s.Experiments {
+		fmt.Fprintf(&b, "%s %s", r.Name, r.State)
+		for _, st := range r.Streams {
+			required := ""
+			if !st.Required {
+				required = " (optional)"
+			}
+			fmt.Fprintf(&b, "; %s%s %s", strings.TrimPrefix(st.Topic, r.Name+"-"), required, st.Verdict)
+		}
+		switch {
+		case !r.JumpKnown:
+			b.WriteString("; jump unknown")
+		case r.JumpOK:
+			b.WriteString("; jump ok")
+		default:
+			b.WriteString("; jump missing")
+		}
+		for _, res := range r.Resources {
+			switch {
+			case !res.Known:
+				fmt.Fprintf(&b, "; %s not read", res.Name)
+			case res.Held:
+				fmt.Fprintf(&b, "; %s held: %s", res.Name, res.HeldReason)
+			case res.Available:
+				fmt.Fprintf(&b, "; %s open", res.Name)
+			default:
+				fmt.Fprintf(&b, "; %s closed", res.Name)
+			}
+			if res.Wanted != "" {
+				fmt.Fprintf(&b, " (asked to %s)", res.Wanted)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

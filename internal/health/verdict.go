@@ -1,0 +1,145 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Scopes of the connections that count. A student who watches a stream has
+// another one, and must never make it healthy.
+const (
+	scopeExperiment = "expt" // on relay
+	scopeHost       = "host" // on jump
+)
+
+// relayFrame takes in the complete list of relay's connections and gives every
+// stream its verdict.
+func (e *Engine) relayFrame(in Frame) {
+	e.relayFrames++
+	for i := range in.Conns {
+		c := &in.Conns[i]
+		if !c.HasScope(scopeExperiment) {
+			continue
+		}
+		streams := e.byTopic[c.Topic]
+		if len(streams) == 0 {
+			stub, _, ok := SplitTopic(c.Topic)
+			if !ok {
+				continue
+			}
+			streams = []*stream{e.addStream(e.experiment(stub), c.Topic)}
+		}
+		for _, s := range streams {
+			s.saw(c, in.At, e.relayFrames)
+		}
+	}
+	settling := e.relay.settling(in.At)
+	for _, x := range e.order {
+		x.lastRelay, x.stale = in.At, true
+		for i := len(x.streams) - 1; i >= 0; i-- {
+			s := x.streams[i]
+			if s.frame != e.relayFrames && !s.required {
+				e.dropStream(s, i) // its absence is no fault
+				continue
+			}
+			s.judge(e, in.At, settling)
+		}
+	}
+}
+
+// saw notes one of the stream's connections. The best one counts, in whatever
+// order the frame lists them.
+func (s *stream) saw(c *Conn, at time.Time, frame uint64) {
+	var active time.Time
+	switch {
+	case !c.StatsKnown:
+		active = at // presence is all that this relay can tell
+	case !c.Tx.Never:
+		active = at.Add(-max(c.Tx.Last, 0))
+	}
+	if s.frame != frame || betterConn(active, c, s.bestAt, &s.best) {
+		s.frame, s.best, s.bestAt = frame, *c, active
+	}
+	if active.After(s.lastActive) {
+		s.lastActive = active
+	}
+}
+
+// betterConn prefers the connection that transmitted last, and has an opinion on
+// any two that differ, so that the order in a frame can't matter.
+func betterConn(aAt time.Time, a *Conn, bAt time.Time, b *Conn) bool {
+	return cmp.Or(
+		aAt.Compare(bAt),
+		a.ConnectedAt.Compare(b.ConnectedAt),
+		strings.Compare(a.RemoteAddr, b.RemoteAddr),
+		strings.Compare(a.UserAgent, b.UserAgent),
+		a.ExpiresAt.Compare(b.ExpiresAt),
+		cmp.Compare(a.Rx.Last, b.Rx.Last),
+		cmp.Compare(a.Tx.Size, b.Tx.Size),
+		cmp.Compare(a.Rx.Size, b.Rx.Size),
+		slices.Compare(a.Scopes, b.Scopes),
+	) > 0
+}
+
+// judge gives the stream its verdict at a relay frame.
+func (s *stream) judge(e *Engine, at time.Time, settling bool) {
+	connected := s.frame == e.relayFrames
+	ok := !s.lastActive.IsZero() && at.Sub(s.lastActive) <= e.cfg.LastActive
+	if !ok && settling {
+		s.unknown, s.run = true, 0
+		return
+	}
+	if !ok && !s.judged && connected && s.lastActive.IsZero() && at.Sub(s.seenAt) <= e.cfg.LastActive {
+		s.unknown = true // has only just connected: nothing sent yet proves nothing
+		return
+	}
+	if s.judged && ok == s.ok {
+		s.run, s.unknown = 0, false
+		s.missing = !ok && !connected
+		return
+	}
+	s.run++
+	need := e.cfg.ConfirmUp
+	if !ok {
+		need = e.cfg.ConfirmDown
+	}
+	if s.run < need && (s.judged || !ok) {
+		s.unknown = !s.judged
+		return
+	}
+	s.ok, s.missing, s.since = ok, !ok && !connected, at
+	s.judged, s.unknown, s.run = true, false, 0
+}
+
+// jumpFrame takes in the complete list of jump's connections and decides for
+// every experiment whether it can be reached.
+func (e *Engine) jumpFrame(in Frame) {
+	e.jumpFrames++
+	for i := range in.Conns {
+		c := &in.Conns[i]
+		if c.Topic == "" || !c.HasScope(scopeHost) {
+			continue
+		}
+		j := &e.experiment(c.Topic).jump
+		if j.frame != e.jumpFrames || betterConn(c.ConnectedAt, c, j.conn.ConnectedAt, &j.conn) {
+			j.frame, j.conn = e.jumpFrames, *c
+		}
+		j.listed = in.At
+	}
+	window, settling := e.jump.window(), e.jump.settling(in.At)
+	for _, x := range e.order {
+		x.lastJump, x.stale = in.At, true
+		j := &x.jump
+		ok := !j.listed.IsZero() && in.At.Sub(j.listed) <= window
+		if !ok && settling {
+			j.unknown = true
+			continue
+		}
+		if !j.judged || ok != j.ok {
+			j.since = in.At
+		}
+		j.ok, j.judged, j.unknown = ok, true, false
+	}
+}
