@@ -186,9 +186,7 @@ func (e *Engine) attend(x *experiment) {
 	case x.absentSince.IsZero():
 		x.absentSince = e.now
 	case !x.leaving && e.now.Sub(x.absentSince) >= e.cfg.Startup:
-		x.leaving, x.unsaved, x.stale = true, true, true
-		clear(x.noted)
-		x.flapping, x.changes, x.unsteady = time.Time{}, nil, nil
+		x.leaving, x.stale = true, true // what is noted stands, in case it is back before this is told
 		e.note(Info, "no longer watched: in neither book's manifest nor any report", x.name, "")
 	}
 }

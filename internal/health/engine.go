@@ -120,8 +120,8 @@ func (e *Engine) feed(s Source) *feed {
 
 func (e *Engine) frame(in Frame) {
 	f := e.feed(in.Source)
-	if f == nil {
-		return
+	if f == nil || in.At.Before(f.last) {
+		return // an older frame can't be the whole truth any more
 	}
 	wasSilent, wasSeen := f.silent, f.seen
 	if f.frame(in.At, len(in.Conns), e.cfg.Startup) {
@@ -171,6 +171,7 @@ func (e *Engine) watch() {
 	for _, f := range []*feed{&e.relay, &e.jump} {
 		if !f.silent && f.late(e.now, e.cfg.Startup) {
 			f.silent = true
+			f.cadence.Break() // a silence is no cadence
 			e.hide(f)
 			e.note(Warn, string(f.name)+" has no fresh reports: experiments are shown as last known", "", f.name)
 		}

@@ -53,7 +53,7 @@ func (f *feed) late(now time.Time, startup time.Duration) bool {
 	case f.up:
 		return now.Sub(f.firstUp) >= silentAfterConnect
 	default:
-		return now.Sub(f.started) >= startup
+		return now.Sub(f.started) >= max(startup, f.least)
 	}
 }
 

@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Source is a service that tells us about experiments.
 type Source string
@@ -105,11 +108,4 @@ type Traffic struct {
 }
 
 // HasScope says whether the connection was made with the given scope.
-func (c *Conn) HasScope(scope string) bool {
-	for _, s := range c.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return false
-}
+func (c *Conn) HasScope(scope string) bool { return slices.Contains(c.Scopes, scope) }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,10 +17,9 @@ type resource struct {
 	reason    string
 	readAt    time.Time
 
-	wanted   Want      // asked of book and not answered yet; empty: nothing
-	asked    Want      // what was last asked
-	askedAt  time.Time // and when
-	declined bool      // book was asked, and then said the opposite
+	wanted   Want      // asked of book and not confirmed yet; empty: nothing
+	askedAt  time.Time // when
+	declined bool      // book has said the opposite since
 }
 
 // manifest takes in the complete list of what book offers.
@@ -54,14 +54,17 @@ func (e *Engine) believe(list []Resource, at time.Time) {
 		if !sameResource(r.Resource, given) {
 			e.systemUnsaved = true
 		}
+		if r.of != nil && r.of != x && r.wanted != "" {
+			e.ask(r, Leave, "") // it was about another experiment
+		}
 		r.Resource, r.of = given, x
 		x.resources = append(x.resources, r)
 		e.resources[given.Name] = r
 	}
-	for name, r := range before {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if e.resources[name] == nil {
 			e.systemUnsaved = true
-			if r.wanted != "" {
+			if before[name].wanted != "" {
 				e.d.Wishes = append(e.d.Wishes, Wish{Resource: name, Want: Leave})
 			}
 		}
@@ -108,9 +111,13 @@ func (e *Engine) availability(in Availability) {
 		r.known, r.wanted = false, ""
 		return
 	}
-	r.declined = r.asked != "" && (r.asked == Open) != in.Available
 	r.known, r.available, r.reason, r.readAt = true, in.Available, in.Reason, in.At
-	r.wanted = ""
+	// An answer that isn't what was asked for may be older than the question: the
+	// wish stands until book confirms it.
+	r.declined = r.wanted != "" && (r.wanted == Open) != in.Available
+	if !r.declined {
+		r.wanted = ""
+	}
 }
 
 // wishes compares what book should say with what it said.
@@ -138,10 +145,10 @@ func (e *Engine) wish(r *resource) {
 	}
 	satisfied := (want == Open) == r.available
 	switch {
-	case r.wanted == want, satisfied && r.wanted == "":
+	case r.wanted == "" && satisfied:
 		return
-	case r.declined && r.asked == want && e.now.Sub(r.askedAt) < e.cfg.LastChecked:
-		return // book took the call and said otherwise: ask again, but not at once
+	case r.wanted == want && (!r.declined || e.now.Sub(r.askedAt) < e.cfg.LastChecked):
+		return // under way; where book took the call and said otherwise, ask again, but not at once
 	}
 	e.ask(r, want, reason)
 }
@@ -150,10 +157,10 @@ func (e *Engine) ask(r *resource, want Want, reason string) {
 	e.d.Wishes = append(e.d.Wishes, Wish{Resource: r.Name, Want: want, Reason: reason})
 	r.of.stale = true
 	if want == Leave {
-		r.wanted = ""
+		r.wanted, r.declined = "", false
 		return
 	}
-	r.wanted, r.asked, r.askedAt, r.declined = want, want, e.now, false
+	r.wanted, r.askedAt, r.declined = want, e.now, false
 }
 
 // desired is table one of the rules, and the reason in words for a student; the

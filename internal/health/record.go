@@ -36,7 +36,7 @@ type SystemRecord struct {
 	Cadence   map[Source]time.Duration `json:"cadence,omitempty"`
 }
 
-// State of everything that was kept, as it is read at start.
+// Kept is everything that was kept, as it is read at start.
 type Kept struct {
 	Records []Record
 	System  SystemRecord

@@ -24,8 +24,11 @@ import (
 //	run 2m                    lets time pass; prints what the engine does, and when
 //	stream TOPIC silent|sends|vanishes|returns|reconnects|never|student|half-dead …
 //	jump STUB drops|returns
-//	relay|jump-source mute|speaks|breaks|up|renews|restarts
-//	book down|up|query|forgets; or one resource: hold, release, available, drop, add
+//	relay|jump-source mute|speaks|breaks|up|renews; hears (a frame is on its way),
+//	                          delivers (that frame comes, with its own time)
+//	book down|up|query|forgets|stubborn|slow (wishes wait)|works (does them); or one
+//	                          resource: hold, release, drop, add, reads, gone
+//	clock back|forward 1h     as a clock without monotonic reading jumps
 //	restart [after=1m]        a new engine from what was kept
 //	state                     the snapshot, in short
 func TestStories(t *testing.T) {
@@ -98,6 +101,16 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 			return "", err
 		}
 		tell(decisions...)
+	case "clock":
+		by, err := time.ParseDuration(words[1])
+		if err != nil {
+			return "", err
+		}
+		if words[0] == "back" {
+			by = -by
+		}
+		w.now = w.now.Add(by)
+		w.schedule()
 	case "restart":
 		if len(words) > 0 {
 			away, err := time.ParseDuration(strings.TrimPrefix(words[0], "after="))
@@ -199,6 +212,17 @@ func (w *world) sourceDoes(name, act string) ([]health.Decision, error) {
 		return w.step(health.Link{At: w.now, Source: source, Up: true}), nil
 	case "renews":
 		return w.step(health.Link{At: w.now, Source: source, Up: true, Planned: true}), nil
+	case "hears":
+		f := w.relayFrame()
+		if source == health.Jump {
+			f = w.jumpFrame()
+		}
+		w.replay = &f
+	case "delivers":
+		if w.replay == nil {
+			return nil, fmt.Errorf("no frame is on its way")
+		}
+		return w.step(*w.replay), nil
 	default:
 		return nil, fmt.Errorf("a source can't %q", act)
 	}
@@ -211,6 +235,16 @@ func (w *world) bookDoes(words []string) ([]health.Decision, error) {
 		w.bookDown = true
 	case "up":
 		w.bookDown = false
+	case "slow":
+		w.bookSlow = true
+	case "works":
+		return w.work(), nil
+	case "stubborn":
+		w.bookStubborn = true
+	case "reads":
+		return w.answer(words[1]), nil
+	case "gone":
+		return w.step(health.Availability{At: w.now, Resource: words[1], Gone: true}), nil
 	case "query":
 		return w.query(), nil
 	case "forgets":

@@ -63,7 +63,7 @@ func (e *Engine) tell(counts Counts) {
 	}
 	for _, x := range e.order {
 		for about := range x.told {
-			if i, still := x.noted[about]; still {
+			if i, still := x.noted[about]; still && !x.leaving {
 				a.Current = append(a.Current, i)
 			}
 		}
@@ -134,12 +134,12 @@ func (e *Engine) news(x *experiment, a *Alert) {
 		return x.known(e, about)
 	}
 	for about, i := range x.noted {
-		if _, told := x.told[about]; !told && tellable(about) {
+		if _, told := x.told[about]; !told && !x.leaving && tellable(about) {
 			a.New = append(a.New, i)
 		}
 	}
 	for about, i := range x.told {
-		if _, still := x.noted[about]; !still && tellable(about) {
+		if _, still := x.noted[about]; (!still || x.leaving) && tellable(about) {
 			until, ending := e.ended(x, about)
 			a.Resolved = append(a.Resolved, Resolved{Issue: i, Until: until, Ending: ending})
 		}

@@ -38,9 +38,8 @@ func (e *Engine) relayFrame(in Frame) {
 	settling := e.relay.settling(in.At)
 	for _, x := range e.order {
 		x.lastRelay, x.stale = in.At, true
-		for i := len(x.streams) - 1; i >= 0; i-- {
-			s := x.streams[i]
-			if s.frame != e.relayFrames && !s.required {
+		for i, s := range slices.Backward(x.streams) {
+			if s.frame != e.relayFrames && !s.required && !settling {
 				e.dropStream(s, i) // its absence is no fault
 				continue
 			}
@@ -76,11 +75,32 @@ func betterConn(aAt time.Time, a *Conn, bAt time.Time, b *Conn) bool {
 		strings.Compare(a.RemoteAddr, b.RemoteAddr),
 		strings.Compare(a.UserAgent, b.UserAgent),
 		a.ExpiresAt.Compare(b.ExpiresAt),
-		cmp.Compare(a.Rx.Last, b.Rx.Last),
-		cmp.Compare(a.Tx.Size, b.Tx.Size),
-		cmp.Compare(a.Rx.Size, b.Rx.Size),
+		compareTraffic(a.Tx, b.Tx),
+		compareTraffic(a.Rx, b.Rx),
 		slices.Compare(a.Scopes, b.Scopes),
+		compareBool(a.StatsKnown, b.StatsKnown),
+		compareBool(a.CanRead, b.CanRead),
+		compareBool(a.CanWrite, b.CanWrite),
 	) > 0
+}
+
+func compareTraffic(a, b Traffic) int {
+	return cmp.Or(
+		compareBool(a.Never, b.Never),
+		cmp.Compare(a.Last, b.Last),
+		cmp.Compare(a.Size, b.Size),
+		cmp.Compare(a.FPS, b.FPS),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // judge gives the stream its verdict at a relay frame.

@@ -25,6 +25,9 @@ type world struct {
 	resources    map[string]health.Resource
 	availability map[string]bookEntry
 	bookDown     bool // answers no call
+	bookSlow     bool // wishes wait in queue until book works
+	bookStubborn bool // confirms the opposite of what it is asked
+	queue        map[string]health.Wish
 	conns        map[string][]*wire
 	hosts        map[string]bool
 
@@ -33,6 +36,9 @@ type world struct {
 	relayMute, jumpMute              bool
 	noStats                          bool
 	backwards                        bool // frames list their connections in reverse
+	replay                           *health.Frame
+
+	after func(health.Input, health.Decision) // each Step; may be nil
 }
 
 type bookEntry struct {
@@ -57,6 +63,7 @@ func newWorld() *world {
 		},
 		now:       epoch,
 		resources: map[string]health.Resource{}, availability: map[string]bookEntry{},
+		queue: map[string]health.Wish{},
 		conns: map[string][]*wire{}, hosts: map[string]bool{},
 		relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second, tickEvery: time.Second,
 	}
@@ -76,20 +83,41 @@ func (w *world) start() {
 func (w *world) step(in health.Input) []health.Decision {
 	d := w.engine.Step(in)
 	w.keep(d)
+	if w.after != nil {
+		w.after(in, d)
+	}
 	decisions := []health.Decision{d}
 	for _, wish := range d.Wishes {
-		if w.bookDown || wish.Want == health.Leave {
+		w.queue[wish.Resource] = wish // overtakes an earlier one
+	}
+	if !w.bookDown && !w.bookSlow {
+		decisions = append(decisions, w.work()...)
+	}
+	return decisions
+}
+
+// work lets book do what is wished of it. Like the product's worker, it never
+// opens what a person holds, and drops what it has been told to leave.
+func (w *world) work() []health.Decision {
+	var decisions []health.Decision
+	for _, name := range slices.Sorted(maps.Keys(w.queue)) {
+		wish, waiting := w.queue[name]
+		if !waiting {
+			continue // an answer made the engine step, and that did it
+		}
+		delete(w.queue, name)
+		if _, known := w.resources[name]; !known || wish.Want == health.Leave {
 			continue
 		}
-		if _, known := w.resources[wish.Resource]; !known {
-			continue
+		open := (wish.Want == health.Open) != w.bookStubborn
+		held, _ := health.PersonsHold(w.availability[name].available, w.availability[name].reason)
+		if !held || w.cfg.OverrideHolds {
+			w.availability[name] = bookEntry{available: open, reason: wish.Reason}
+			if !open {
+				w.availability[name] = bookEntry{reason: "unavailable because " + wish.Reason}
+			}
 		}
-		entry := bookEntry{available: wish.Want == health.Open, reason: wish.Reason}
-		if !entry.available {
-			entry.reason = "unavailable because " + wish.Reason
-		}
-		w.availability[wish.Resource] = entry
-		decisions = append(decisions, w.answer(wish.Resource)...)
+		decisions = append(decisions, w.answer(name)...)
 	}
 	return decisions
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"labstatus/internal/app"
+	"labstatus/internal/book"
+	"labstatus/internal/config"
+	"labstatus/internal/jump"
+	"labstatus/internal/notify"
+	"labstatus/internal/relay"
+)
+
+// checkTimeout bounds each of the checks that talk to a service.
+const checkTimeout = 15 * time.Second
+
+func newConfig() *cobra.Command {
+	var check, offline bool
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the effective settings and where each came from, or check them",
+		Long: `Print the effective settings and where each came from; secrets are shown as ***.
+
+With --check, only say whether they are right, and reach book, relay, jump and the
+mail server once (not with --offline). Exit status 1 where anything is wrong.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, warnings, err := config.LoadEnv()
+			printWarnings(cmd.ErrOrStderr(), warnings)
+			if err != nil {
+				return badSettings(err)
+			}
+			switch {
+			case check && offline:
+				fmt.Fprintln(cmd.OutOrStdout(), "settings: ok (nothing was reached)")
+				return nil
+			case check:
+				return checkServices(cmd.Context(), c, cmd.OutOrStdout())
+			case offline:
+				return failure(fmt.Errorf("--offline goes with --check"))
+			}
+			fmt.Fprint(cmd.OutOrStdout(), c.Explain())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "validate, and reach every service once")
+	cmd.Flags().BoolVar(&offline, "offline", false, "with --check: reach nothing")
+	return cmd
+}
+
+// checkServices reaches every service once and says what it found, a line each.
+func checkServices(ctx context.Context, c *config.Config, out io.Writer) error {
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	o := app.Options{Config: c, Log: quiet}
+	fmt.Fprintln(out, "settings: ok")
+	wrong := 0
+	report := func(name string, what func(context.Context) (string, error)) {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		found, err := what(ctx)
+		if err != nil {
+			wrong++
+			fmt.Fprintf(out, "%s: FAILED: %v\n", name, err)
+			return
+		}
+		fmt.Fprintf(out, "%s: ok, %s\n", name, found)
+	}
+	report("book", func(ctx context.Context) (string, error) {
+		client, err := app.BookClient(c, o)
+		if err != nil {
+			return "", err
+		}
+		defer client.Close()
+		found, err := book.Check(ctx, client)
+		text := fmt.Sprintf("%d resources of %d experiments", found.Resources, found.Experiments)
+		for _, w := range found.Warnings {
+			text += "; warning: " + w
+		}
+		return text, err
+	})
+	report("relay", func(ctx context.Context) (string, error) {
+		return "subscribed", relay.New(app.RelayOptions(c, o, 0)).Check(ctx)
+	})
+	report("jump", func(ctx context.Context) (string, error) {
+		return "subscribed", jump.New(app.JumpOptions(c, o, 0)).Check(ctx)
+	})
+	if on, missing := c.Email.Enabled(); on {
+		report("mail", func(ctx context.Context) (string, error) { return checkMail(ctx, c, o) })
+	} else {
+		fmt.Fprintf(out, "mail: off, missing: %s\n", strings.Join(missing, " "))
+	}
+	if wrong > 0 {
+		return failure(fmt.Errorf("%d of the checks failed", wrong))
+	}
+	return nil
+}
+
+// checkMail goes as far as a mail server lets us without sending anything.
+func checkMail(ctx context.Context, c *config.Config, o app.Options) (string, error) {
+	sender, err := notify.NewSMTP(app.SMTPOptions(c, o))
+	if err != nil {
+		return "", err
+	}
+	session, err := sender.Open(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := session.Close(); err != nil {
+		return "", fmt.Errorf("end the talk: %w", err)
+	}
+	return "greeted" + map[bool]string{true: " and authenticated"}[c.Email.AuthType != config.AuthNone] +
+		"; status mail-test sends a mail", nil
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"labstatus/internal/app"
+	"labstatus/internal/config"
+	"labstatus/internal/health"
+	"labstatus/internal/lab"
+	"labstatus/internal/telemetry"
+)
+
+// demo is what the demo's flags say.
+type demo struct {
+	port    int
+	speed   float64
+	script  string
+	keep    string
+	oldie   bool
+	endless bool
+}
+
+func newDemo() *cobra.Command {
+	var d demo
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the server on a simulated laboratory with scripted faults",
+		Long: `Run a simulated laboratory (book, relay, jump, a mail server and twelve experiments)
+and the server on it, both on loopback. A script tells a quarter of an hour of a
+laboratory's life on a faster clock; what happens is printed as it happens. Ctrl-C
+ends it. Nothing outside a temporary folder is touched.
+
+Orders can also be given by hand, on the control page that is printed at the start,
+and are the words of a script of your own (--script FILE):
+
+` + indent(lab.Grammar()),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := d.run(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return failure(err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&d.port, "port", 0, "port of the page and the API on loopback; 0: a free one")
+	cmd.Flags().Float64Var(&d.speed, "speed", 10, "how many times faster than in a real laboratory time passes, 1 to 20")
+	cmd.Flags().StringVar(&d.script, "script", "", "a script of your own in place of the built-in one")
+	cmd.Flags().StringVar(&d.keep, "dir", "", "a folder for state, log and mails, kept afterwards; empty: a temporary one")
+	cmd.Flags().BoolVar(&d.oldie, "no-stats", false, "a relay of version 0.8 or later, which reports no statistics")
+	cmd.Flags().BoolVar(&d.endless, "stay", true, "go on after the script's end, until Ctrl-C")
+	return cmd
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
+}
+
+// run is the whole demo. It ends when ctx does, or the script where asked to.
+func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
+	if d.speed < 1 || d.speed > 20 {
+		return fmt.Errorf("--speed %g: 1 to 20 is possible", d.speed)
+	}
+	script := lab.DemoScript()
+	if d.script != "" {
+		text, err := os.ReadFile(d.script)
+		if err != nil {
+			return fmt.Errorf("read the script: %w", err)
+		}
+		if script, err = lab.ParseScript(string(text)); err != nil {
+			return fmt.Errorf("%s:\n%w\n\nthe words of a script are:\n%s", d.script, err, indent(lab.Grammar()))
+		}
+	}
+	folder, cleanUp, err := d.folder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanUp()) }()
+
+	log, warning := telemetry.NewLog(telemetry.LogOptions{Level: config.Default().Log.Level, File: filepath.Join(folder, "status.log"), Stderr: io.Discard})
+	if warning != nil {
+		return warning
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+
+	laboratory, err := lab.New(lab.Options{
+		Experiments: lab.DemoExperiments(), RelayStats: !d.oldie, MailDir: filepath.Join(folder, "mails"),
+		RelayEvery: d.faster(6 * time.Second), JumpEvery: d.faster(5 * time.Second), Reconnect: d.faster(10 * time.Second),
+		Seed: uint64(time.Now().UnixNano()), Log: log.WithField("part", "lab"),
+	})
+	if err != nil {
+		return err
+	}
+	print := &printer{out: out, began: time.Now()}
+	address := make(chan net.Addr, 1)
+	server, err := d.server(ctx, laboratory, folder, log, print, address)
+	if err != nil {
+		return err
+	}
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var parts sync.WaitGroup
+	fault := make(chan error, 3)
+	part := func(run func(context.Context) error) {
+		parts.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				fault <- err
+				stop()
+			}
+		})
+	}
+	part(laboratory.Run)
+	<-laboratory.Ready()
+	part(server.Run)
+	select {
+	case at := <-address:
+		print.welcome(d, "http://"+at.String()+"/", laboratory.ControlURL(), folder)
+	case <-ctx.Done():
+	}
+	part(func(ctx context.Context) error {
+		defer func() {
+			if !d.endless {
+				stop()
+			}
+		}()
+		if err := d.play(ctx, script, laboratory, print); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	<-ctx.Done()
+	parts.Wait()
+	print.say("demo", "stopped")
+	close(fault)
+	for e := range fault {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// folder makes the demo's folder; cleanUp takes it away where it is temporary.
+func (d *demo) folder() (folder string, cleanUp func() error, err error) {
+	cleanUp = func() error { return nil }
+	if folder = d.keep; folder == "" {
+		if folder, err = os.MkdirTemp("", "status-demo-"); err != nil {
+			return "", nil, fmt.Errorf("make a folder: %w", err)
+		}
+		made := folder
+		cleanUp = func() error { return os.RemoveAll(made) }
+	}
+	if err := os.MkdirAll(filepath.Join(folder, "mails"), 0o700); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("make a folder for mails: %w", err), cleanUp())
+	}
+	return folder, cleanUp, nil
+}
+
+// faster is a real laboratory's time on the demo's clock.
+func (d *demo) faster(real time.Duration) time.Duration {
+	return time.Duration(float64(real) / d.speed)
+}
+
+// server makes the server as its environment would.
+func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, print *printer, address chan<- net.Addr) (*app.App, error) {
+	env := l.Env()
+	maps.Copy(env, map[string]string{
+		"STATUS_LISTEN":              net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)),
+		"STATUS_STORE":               filepath.Join(folder, "status.db"),
+		"STATUS_EMAIL_SUBJECT":       "demo lab/status",
+		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(15 * time.Second).String(), // streams send once a real second
+		"STATUS_HEALTH_LAST_CHECKED": d.faster(30 * time.Second).String(),
+		"STATUS_HEALTH_STARTUP":      d.faster(30 * time.Second).String(),
+		"STATUS_HEALTH_FLAP_WINDOW":  d.faster(2 * time.Minute).String(),
+		"STATUS_QUERY_BOOK_EVERY":    d.faster(time.Minute).String(),
+		"STATUS_TIMEOUT_BOOK":        d.faster(5 * time.Second).String(),
+	})
+	if d.speed > 10 { // a stream that sends every second needs more than a second
+		env["STATUS_HEALTH_LAST_ACTIVE"] = "1500ms"
+	}
+	c, warnings, err := config.LoadMap(env)
+	if err != nil {
+		return nil, fmt.Errorf("the demo's own settings: %w", err)
+	}
+	texts := make([]string, len(warnings))
+	for i, w := range warnings {
+		texts[i] = w.String()
+	}
+	return app.New(ctx, app.Options{
+		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: print.decision,
+		Listen: func(ctx context.Context, network, addr string) (net.Listener, error) {
+			listener, err := new(net.ListenConfig).Listen(ctx, network, addr)
+			if err == nil {
+				address <- listener.Addr()
+			}
+			return listener, err
+		},
+	})
+}
+
+// play gives the script's orders at their times, and tells of each.
+func (d *demo) play(ctx context.Context, script lab.Script, l *lab.Lab, print *printer) error {
+	for i := range script {
+		step := &script[i]
+		do, say := step.Do, step.Say
+		step.Do = func(l *lab.Lab) error {
+			print.say("lab", say)
+			return do(l)
+		}
+	}
+	if err := script.Run(ctx, l, d.speed); err != nil {
+		return err
+	}
+	if d.endless {
+		print.say("demo", "the script has ended, the laboratory goes on: give it orders on its control page, Ctrl-C ends")
+	}
+	return nil
+}
+
+// printer tells what happens, a line each, with the time since the start.
+type printer struct {
+	mu    sync.Mutex
+	out   io.Writer
+	began time.Time
+}
+
+func (p *printer) say(who, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%7.1fs  %-6s %s\n", time.Since(p.began).Seconds(), who, what)
+}
+
+func (p *printer) welcome(d *demo, page, control, folder string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, `A simulated laboratory, time passes %g times as fast as in a real one.
+
+  page      %s
+  API       %sapi/v1/experiments
+  mails     %smails  (files: %s)
+  orders    %s
+  log       %s
+
+`, d.speed, page, page, control, filepath.Join(folder, "mails"), control, filepath.Join(folder, "status.log"))
+}
+
+// decision tells what the server has just decided. It is called in the server's
+// loop, and writes without waiting for anything but the terminal.
+func (p *printer) decision(d health.Decision) {
+	for _, ev := range d.Events {
+		words := "ok"
+		if len(ev.Issues) > 0 {
+			words = strings.Join(ev.Issues, ", ")
+		}
+		p.say("status", ev.Experiment+": "+words)
+	}
+	for _, w := range d.Wishes {
+		if w.Want != health.Leave {
+			p.say("status", fmt.Sprintf("asks book to %s %s", w.Want, w.Resource))
+		}
+	}
+	if d.Alert != nil {
+		p.say("status", fmt.Sprintf("queues a mail: %d new, %d over, %d current problems", len(d.Alert.New), len(d.Alert.Resolved), len(d.Alert.Current)))
+	}
+	for _, n := range d.Notes {
+		if n.Experiment == "" {
+			p.say("status", n.Text)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/book"
+	"labstatus/internal/config"
+	"labstatus/internal/health"
+	"labstatus/internal/jump"
+	"labstatus/internal/notify"
+	"labstatus/internal/relay"
+	"labstatus/internal/stats"
+	"labstatus/internal/store"
+	"labstatus/serve"
+)
+
+// stopTimeout is how long readers of the API are given when the server stops.
+// Workers have bounds of their own; all are short enough that a unit's stop never
+// waits for something that hangs.
+const stopTimeout = time.Second
+
+// Options are what a server is made of.
+type Options struct {
+	Config   *config.Config
+	Warnings []string // what the check of the settings had to say, for the page
+	Version  string
+	Log      logrus.FieldLogger
+
+	// Dial makes every connection of ours; nil: the network.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Listen opens what we serve on; nil: the network.
+	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+	// RootCAs are whom a mail server's certificate is trusted from; nil: the system's.
+	RootCAs *x509.CertPool
+	// OnDecision sees each decision after it has been carried out, in the loop:
+	// it must not wait. Nil: nobody does.
+	OnDecision func(health.Decision)
+}
+
+// App is one server: everything in it, made and not yet running.
+type App struct {
+	o       Options
+	log     logrus.FieldLogger
+	started time.Time
+
+	store   store.Store
+	storeIs serve.StoreInfo // kind, and what was wrong with the one that was asked for
+	journal *journal
+	loop    *loop
+	relay   *stats.Subscriber
+	jump    *stats.Subscriber
+	keeper  *book.Keeper
+	outbox  *notify.Outbox // nil where mail is off
+	mailOff []string       // the settings it lacks, then
+	handler http.Handler
+}
+
+// New makes the parts and joins them, in one straight line; nothing runs yet and
+// nothing of the laboratory has been asked. What goes wrong here is worth ending
+// for: settings that contradict each other, or a second server on the same store.
+func New(ctx context.Context, o Options) (*App, error) {
+	c := o.Config
+	a := &App{o: o, log: o.Log, started: time.Now()}
+
+	engineConfig := health.Config{
+		LastActive: c.Health.LastActive, LastChecked: c.Health.LastChecked, Startup: c.Health.Startup,
+		GroupWait: c.Email.GroupWait, Events: c.Health.Events,
+		ConfirmDown: c.Health.ConfirmDown, ConfirmUp: c.Health.ConfirmUp,
+		OverrideHolds: c.Booking.Holds == config.HoldsOverride,
+	}
+	if c.Health.Flapping() {
+		engineConfig.FlapEvents, engineConfig.FlapWindow = c.Health.FlapEvents, c.Health.FlapWindow
+	}
+
+	kept, err := a.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.journal = &journal{store: a.store, log: o.Log}
+
+	bookClient, err := BookClient(c, o)
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	a.keeper = book.NewKeeper(bookClient, book.KeeperOptions{
+		QueryEvery: c.Booking.QueryEvery, Override: engineConfig.OverrideHolds, Log: o.Log.WithField("part", "book"),
+	})
+	a.relay = relay.New(RelayOptions(c, o, kept.System.Cadence[health.Relay]))
+	a.jump = jump.New(JumpOptions(c, o, kept.System.Cadence[health.Jump]))
+
+	a.loop = &loop{
+		engine:  health.New(engineConfig, time.Now(), kept),
+		journal: a.journal, wish: a.keeper.Want, wakeMail: func() {}, seen: o.OnDecision,
+		log: o.Log, every: tickEvery(engineConfig), inbox: make(chan message, 16),
+	}
+	a.loop.snapshot.Store(a.loop.engine.Snapshot())
+	if err := a.setUpMail(); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+
+	auth, err := readAuth(c, o.Log)
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	a.handler, err = serve.New(serve.Options{
+		Snapshot: a.loop.snapshot.Load, Events: a.store.Events, AllEvents: a.allEvents,
+		System: a.system, Ready: a.notReady, ReadAuth: auth,
+		Title: c.Email.Subject, Link: c.Email.Link, Log: o.Log.WithField("part", "api"),
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	return a, nil
+}
+
+// setUpMail makes the renderer and the outbox where mail is configured. Without
+// mail everything else works.
+func (a *App) setUpMail() error {
+	c := a.o.Config
+	on, missing := c.Email.Enabled()
+	if !on {
+		a.mailOff = missing
+		return nil
+	}
+	renderer, err := notify.NewRenderer(RendererOptions(c))
+	if err != nil {
+		return fmt.Errorf("set up mail: %w", err)
+	}
+	sender, err := notify.NewSMTP(SMTPOptions(c, a.o))
+	if err != nil {
+		return fmt.Errorf("set up mail: %w", err)
+	}
+	a.outbox = notify.NewOutbox(a.store, sender.Open, a.o.Log.WithField("part", "mail"))
+	a.loop.wakeMail = a.outbox.Wake
+	a.loop.render = func(alert health.Alert) (*health.Mail, error) {
+		m, err := renderer.Render(alert, notify.NewID(c.Email.HELO))
+		if err != nil {
+			return nil, err
+		}
+		return &m, nil
+	}
+	return nil
+}
+
+// Handler serves the API and the page; Run serves it on the configured listener.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Snapshot is the truth as readers get it now.
+func (a *App) Snapshot() *health.Snapshot { return a.loop.snapshot.Load() }
+
+// Run serves until ctx ends or something that it can't do without fails, then
+// stops within a bounded time: input first, then workers, then the store. A stop
+// by ctx is no error.
+func (a *App) Run(ctx context.Context) error {
+	listener, err := a.listen(ctx)
+	if err != nil {
+		return errors.Join(err, a.store.Close())
+	}
+	a.announce(listener.Addr())
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	server := serve.NewServer(a.handler, a.log)
+	var parts sync.WaitGroup
+	parts.Go(func() { a.loop.run(ctx) })
+	parts.Go(func() { a.feed(ctx, a.relay, health.Relay) })
+	parts.Go(func() { a.feed(ctx, a.jump, health.Jump) })
+	parts.Go(func() { a.keeper.Run(ctx, func(in health.Input) { a.loop.post(ctx, in) }) })
+	parts.Go(func() { a.logStatus(ctx) })
+	if a.outbox != nil {
+		parts.Go(func() {
+			if err := a.outbox.Run(ctx); err != nil {
+				cancel(fmt.Errorf("deliver mail: %w", err))
+			}
+		})
+	}
+	parts.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serve %s: %w", listener.Addr(), err))
+		}
+	})
+	stopProfile := a.profile(&parts)
+
+	<-ctx.Done()
+	a.log.WithField("why", context.Cause(ctx).Error()).Warn("stopping")
+	return a.stop(ctx, server, stopProfile, &parts)
+}
+
+// stop unwinds what Run started. Each step is bounded, so a step that hangs
+// doesn't keep the others from being taken.
+func (a *App) stop(ctx context.Context, server *http.Server, stopProfile func() error, parts *sync.WaitGroup) error {
+	var errs []error
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !isSignal(err) {
+		errs = append(errs, err)
+	}
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer done()
+	if err := server.Shutdown(grace); err != nil {
+		if err := server.Close(); err != nil { // readers that won't go
+			errs = append(errs, fmt.Errorf("close the API: %w", err))
+		}
+	}
+	if err := stopProfile(); err != nil {
+		errs = append(errs, fmt.Errorf("close the profile listener: %w", err))
+	}
+	parts.Wait()
+	if err := a.journal.finish(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	if err := a.store.Close(); err != nil {
+		errs = append(errs, fmt.Errorf("close the store: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// feed follows one source. A subscriber never gives up, so its only end is ours.
+func (a *App) feed(ctx context.Context, s *stats.Subscriber, source health.Source) {
+	err := s.Run(ctx, func(in health.Input) { a.loop.hand(ctx, in) })
+	if err != nil && ctx.Err() == nil {
+		a.log.WithError(err).WithField("source", source).Error("the subscription ended")
+	}
+}

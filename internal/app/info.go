@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+	"labstatus/serve"
+)
+
+const (
+	loopLate      = 10 * time.Second // a loop that hasn't turned for longer is stuck
+	undeliverable = 10 * time.Minute // mail that hasn't gone out for longer makes us not ready
+)
+
+// system tells how the server itself is doing.
+func (a *App) system() serve.SystemInfo {
+	info := serve.SystemInfo{Version: a.o.Version, Started: a.started, Store: a.storeIs, Warnings: a.o.Warnings}
+	j := a.journal.Status()
+	info.Store.OK = j.FailingSince.IsZero() && a.storeIs.LastErr == ""
+	info.Store.Pending = j.Pending
+	if j.LastErr != "" {
+		info.Store.LastErr = j.LastErr
+	}
+	if j.Dropped > 0 {
+		info.Store.LastErr = strings.TrimPrefix(fmt.Sprintf("%s; %d events and mails could not be kept", info.Store.LastErr, j.Dropped), "; ")
+	}
+	if a.outbox != nil {
+		s := a.outbox.Status()
+		info.Mail = serve.MailInfo{
+			Enabled: true, Queued: s.Queued, Sent: s.Sent, Failed: s.Failed,
+			LastErr: s.LastError, UndeliverableSince: s.UndeliverableSince,
+		}
+	}
+	return info
+}
+
+// notReady lists why the server can't do its work, in words for a maintainer.
+func (a *App) notReady() (reasons []string) {
+	if turned := a.loop.turned.Load(); turned == 0 {
+		reasons = append(reasons, "starting")
+	} else if late := time.Since(time.Unix(0, turned)); late > loopLate {
+		reasons = append(reasons, fmt.Sprintf("the loop has not turned for %s", late.Round(time.Second)))
+	}
+	snapshot := a.Snapshot()
+	for _, s := range snapshot.Sources {
+		switch {
+		case s.State == health.SourceSilent:
+			reasons = append(reasons, strings.TrimSuffix(fmt.Sprintf("%s has no fresh reports: %s", s.Name, s.LastErr), ": "))
+		case s.LastFrame.IsZero():
+			reasons = append(reasons, strings.TrimSuffix(fmt.Sprintf("%s has not reported yet: %s", s.Name, s.LastErr), ": "))
+		}
+	}
+	if snapshot.Book.LastManifest.IsZero() {
+		reasons = append(reasons, strings.TrimSuffix("book's manifest has not been read yet: "+snapshot.Book.LastErr, ": "))
+	}
+	if a.outbox != nil {
+		if since := a.outbox.Status().UndeliverableSince; !since.IsZero() && time.Since(since) >= undeliverable {
+			reasons = append(reasons, "mail has been undeliverable since "+since.UTC().Format(time.RFC3339))
+		}
+	}
+	if j := a.journal.Status(); !j.FailingSince.IsZero() {
+		reasons = append(reasons, "the store can't be written: "+j.LastErr)
+	}
+	return reasons
+}
+
+// allEvents gives the API a page of events in its own words.
+func (a *App) allEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]health.Event, string, error) {
+	page, next, err := a.store.AllEvents(ctx, since, limit, cursor)
+	if errors.Is(err, store.ErrBadCursor) {
+		return nil, "", serve.ErrBadCursor
+	}
+	events := make([]health.Event, len(page))
+	for i, e := range page {
+		events[i] = e.Event
+	}
+	return events, next, err
+}
+
+// announce says once, at start, what a maintainer may look for in the log.
+func (a *App) announce(at net.Addr) {
+	c := a.o.Config
+	a.log.WithFields(logrus.Fields{
+		"version": a.o.Version, "listen": at.String(), "store": c.Store.String(),
+		"book": c.Book.Audience(), "relay": c.Relay.Audience(), "jump": c.Jump.Audience(),
+	}).Info("started")
+	if len(a.mailOff) > 0 {
+		a.log.WithField("missing", strings.Join(a.mailOff, " ")).Warn("mail is off: these settings are missing")
+	}
+}
+
+// logStatus writes one entry with the overall status, now and then.
+func (a *App) logStatus(ctx context.Context) {
+	every := a.o.Config.Health.LogEvery
+	if every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s := a.Snapshot()
+		var down []string
+		for _, r := range s.Experiments {
+			if r.State == health.StateUnhealthy || r.State == health.StateFlapping {
+				down = append(down, r.Name)
+			}
+		}
+		// This is asked for by its own setting, so the level that is set for
+		// everything else doesn't silence it.
+		a.log.WithFields(logrus.Fields{
+			"experiments": s.Counts.Total, "healthy": s.Counts.Healthy, "unhealthy": s.Counts.Unhealthy,
+			"flapping": s.Counts.Flapping, "unknown": s.Counts.Unknown, "starting": s.Counts.Starting,
+			"down": strings.Join(down, " "), "relay": s.Sources[0].State, "jump": s.Sources[1].State,
+			"book_answering": s.Book.Answering, "writes_pending": s.Book.Pending, "not_ready": strings.Join(a.notReady(), "; "),
+		}).Warn("overall status")
+	}
+}
+
+// isSignal says whether a context ended by a signal, which is how a server is
+// meant to end.
+func isSignal(err error) bool {
+	return err != nil && strings.HasSuffix(err.Error(), "signal received")
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,142 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/health"
+)
+
+// loop is the one place where facts become decisions and decisions are carried
+// out.
+type loop struct {
+	engine   *health.Engine
+	journal  *journal
+	wish     func([]health.Wish)                      // hands wishes to book's workers; never waits
+	render   func(health.Alert) (*health.Mail, error) // nil where mail is off
+	wakeMail func()                                   // a mail has been queued; never waits
+	seen     func(health.Decision)                    // nil: nobody looks
+	log      logrus.FieldLogger
+	every    time.Duration // between ticks
+
+	inbox    chan message
+	snapshot atomic.Pointer[health.Snapshot]
+	turned   atomic.Int64 // Unix nanoseconds of the latest turn's end
+}
+
+// message is an input on its way into the loop.
+type message struct {
+	in   health.Input
+	done chan<- struct{} // closed once the input has been taken in; nil: nobody waits
+}
+
+// run turns until ctx ends. What is in the inbox by then is left.
+func (l *loop) run(ctx context.Context) {
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-l.inbox:
+			l.turn(ctx, m.in)
+			if m.done != nil {
+				close(m.done)
+			}
+		case <-tick.C:
+			l.turn(ctx, health.Tick{At: time.Now()})
+		}
+	}
+}
+
+// turn takes in one fact. The order is the promise: what is to be kept is kept
+// first, then readers see it, then book and people are told.
+func (l *loop) turn(ctx context.Context, in health.Input) {
+	d := l.engine.Step(in)
+	queued := l.journal.keep(ctx, d, l.mail(d.Alert))
+	if d.Changed || l.snapshot.Load() == nil {
+		l.snapshot.Store(l.engine.Snapshot())
+	}
+	l.wish(d.Wishes)
+	if queued {
+		l.wakeMail()
+	}
+	for _, n := range d.Notes {
+		l.say(n)
+	}
+	l.turned.Store(time.Now().UnixNano())
+	if l.seen != nil {
+		l.seen(d)
+	}
+}
+
+// mail renders what people are to be told.
+func (l *loop) mail(a *health.Alert) *health.Mail {
+	if a == nil || l.render == nil {
+		return nil
+	}
+	m, err := l.render(*a)
+	if err != nil {
+		l.log.WithError(err).WithField("new", len(a.New)).WithField("resolved", len(a.Resolved)).
+			Error("a mail could not be made, nobody is told of these changes")
+		return nil
+	}
+	return m
+}
+
+func (l *loop) say(n health.Note) {
+	log := l.log
+	if n.Experiment != "" {
+		log = log.WithField("experiment", n.Experiment)
+	}
+	if n.Source != "" {
+		log = log.WithField("source", n.Source)
+	}
+	if n.Level == health.Warn {
+		log.Warn(n.Text)
+		return
+	}
+	log.Info(n.Text)
+}
+
+// post brings an input in and returns without waiting for its turn, unless the
+// inbox is full.
+func (l *loop) post(ctx context.Context, in health.Input) {
+	select {
+	case l.inbox <- message{in: in}:
+	case <-ctx.Done():
+	}
+}
+
+// hand brings an input in and waits until it has been taken in, so that its
+// memory may be used again.
+func (l *loop) hand(ctx context.Context, in health.Input) {
+	done := make(chan struct{})
+	select {
+	case l.inbox <- message{in: in, done: done}:
+	case <-ctx.Done():
+		return
+	}
+	// The loop ends with the same ctx, perhaps before it gets here. It may then be
+	// reading the input still, so the caller must not go on to use the memory: it
+	// doesn't, as it ends too.
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// tickEvery is how often the engine hears that time has passed: at least four
+// times in the shortest of its windows, and no less than once a second.
+func tickEvery(c health.Config) time.Duration {
+	every := time.Second
+	for _, window := range []time.Duration{c.LastChecked, c.LastActive, c.Startup, c.GroupWait, c.FlapWindow} {
+		if window > 0 {
+			every = min(every, window/4)
+		}
+	}
+	return max(every, 10*time.Millisecond)
+}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/book"
+	"labstatus/internal/config"
+	"labstatus/internal/health"
+	"labstatus/internal/notify"
+	"labstatus/internal/stats"
+	"labstatus/internal/store"
+	"labstatus/serve"
+)
+
+// openStore opens the store and reads what an earlier run kept. A store that
+// can't be opened is no reason to leave a laboratory unwatched: this run then
+// keeps its state in memory, and says so everywhere. One that another server has
+// open is: two would book and mail against each other.
+func (a *App) openStore(ctx context.Context) (health.Kept, error) {
+	c := a.o.Config
+	o := store.Options{EventsPerExperiment: c.Health.Events, Log: a.log.WithField("part", "store")}
+	memory := func() (health.Kept, error) {
+		m, err := store.OpenMemory(o)
+		if err != nil {
+			return health.Kept{}, err
+		}
+		a.store, a.storeIs.Kind = m, "memory"
+		return health.Kept{}, nil
+	}
+	if c.Store.Memory {
+		return memory()
+	}
+	file, err := store.Open(ctx, c.Store.Path, o)
+	if err == nil {
+		var kept health.Kept
+		var warnings []error
+		if kept, warnings, err = file.Kept(ctx); err == nil {
+			for _, w := range warnings {
+				a.log.WithError(w).Error("a kept record can't be read, its experiment starts afresh")
+			}
+			a.store, a.storeIs.Kind = file, "sqlite"
+			return kept, nil
+		}
+		err = errors.Join(err, file.Close())
+	}
+	if errors.Is(err, store.ErrLocked) {
+		return health.Kept{}, err
+	}
+	a.log.WithError(err).Error("state is kept in memory only: after a restart everything counts as new; mend the store and restart")
+	a.storeIs.LastErr = "state is kept in memory only, until the store is mended and the server restarted: " + err.Error()
+	return memory()
+}
+
+// BookClient makes the client of book that the settings describe.
+func BookClient(c *config.Config, o Options) (*book.Client, error) {
+	client, err := book.NewClient(book.Options{
+		API: c.Book.API(), Audience: c.Book.Audience(), Secret: c.Book.Secret.Reveal(),
+		Timeout: c.Booking.Timeout, Dial: o.Dial,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up book: %w", err)
+	}
+	return client, nil
+}
+
+// RelayOptions are relay's address and token as the settings describe them.
+func RelayOptions(c *config.Config, o Options, cadence time.Duration) stats.Options {
+	return feedOptions(c.Relay, c.Reconnect.Relay, c, o, cadence, "relay")
+}
+
+// JumpOptions are jump's address and token as the settings describe them.
+func JumpOptions(c *config.Config, o Options, cadence time.Duration) stats.Options {
+	return feedOptions(c.Jump, c.Reconnect.Jump, c, o, cadence, "jump")
+}
+
+func feedOptions(s config.Service, life time.Duration, c *config.Config, o Options, cadence time.Duration, part string) stats.Options {
+	return stats.Options{
+		Audience: s.Audience(), Secret: s.Secret.Reveal(), Life: life, Dial: o.Dial,
+		Patience: c.Health.LastChecked, Cadence: cadence, Log: o.Log.WithField("part", part),
+	}
+}
+
+// RendererOptions say how mails look and to whom they go.
+func RendererOptions(c *config.Config) notify.Options {
+	r := notify.Options{From: c.Email.From.String(), Subject: c.Email.Subject, Link: c.Email.Link, Host: c.Email.HELO}
+	for _, to := range c.Email.To {
+		r.To = append(r.To, to.String())
+	}
+	for _, cc := range c.Email.CC {
+		r.CC = append(r.CC, cc.String())
+	}
+	return r
+}
+
+// SMTPOptions say how the mail server is reached.
+func SMTPOptions(c *config.Config, o Options) notify.SMTPOptions {
+	return notify.SMTPOptions{
+		Host: c.Email.Host, Port: c.Email.Port, Auth: notify.AuthType(c.Email.AuthType), TLS: notify.TLSMode(c.Email.TLS),
+		User: c.Email.User, Password: c.Email.Password.Reveal(), HELO: c.Email.HELO,
+		Dial: o.Dial, RootCAs: o.RootCAs,
+	}
+}
+
+// Audience is what this server's own tokens are for: its address as people know
+// it, so that two labs that share a key don't share tokens.
+func Audience(c *config.Config) string {
+	return cmp.Or(strings.TrimSuffix(c.Email.Link, "/"), "status")
+}
+
+func readAuth(c *config.Config, log logrus.FieldLogger) (*serve.Auth, error) {
+	if c.Serve.Read != config.ReadToken {
+		return nil, nil
+	}
+	auth, err := serve.NewAuth(c.Serve.Secret.Reveal(), Audience(c), log)
+	if err != nil {
+		return nil, fmt.Errorf("STATUS_API_READ=token: %w", err)
+	}
+	return auth, nil
+}
+
+// listen opens what we serve on. A socket file that an earlier run left behind is
+// taken away where nobody listens on it any more.
+func (a *App) listen(ctx context.Context) (net.Listener, error) {
+	at := a.o.Config.Serve.Listen
+	listen := a.o.Listen
+	if listen == nil {
+		listen = new(net.ListenConfig).Listen
+	}
+	if at.Network == "unix" {
+		if err := removeDeadSocket(ctx, at.Address); err != nil {
+			return nil, err
+		}
+	}
+	l, err := listen(ctx, at.Network, at.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (STATUS_PORT_SERVE or STATUS_LISTEN): %w", at, err)
+	}
+	return l, nil
+}
+
+func removeDeadSocket(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil // nothing there, or something that net.Listen will name
+	}
+	var d net.Dialer
+	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
+		return errors.Join(fmt.Errorf("listen on unix:%s: another server is listening there", path), conn.Close())
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("take away the socket of an earlier run: %w", err)
+	}
+	return nil
+}
+
+// profile serves pprof on loopback where that is switched on. Not being able to
+// is no reason to leave a laboratory unwatched.
+func (a *App) profile(parts *sync.WaitGroup) (stop func() error) {
+	p := a.o.Config.Profile
+	if !p.On {
+		return func() error { return nil }
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Addr: p.Address(), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	parts.Go(func() {
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			a.log.WithError(err).Error("no profiles are served (STATUS_PROFILE, STATUS_PORT_PROFILE)")
+		}
+	})
+	return server.Close
+}

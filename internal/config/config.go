@@ -1,0 +1,171 @@
+package config
+
+import (
+	"net"
+	"net/mail"
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Accepted words of the settings that are a choice.
+const (
+	AuthNone     = "none"
+	AuthPlain    = "plain"
+	AuthLogin    = "login"
+	AuthCRAMMD5  = "cram-md5"
+	AuthSCRAM256 = "scram-sha-256"
+	AuthXOAuth2  = "xoauth2" // the password is the access token
+	AuthAuto     = "auto"    // the best the server offers, none without a password
+
+	TLSAuto          = "auto"
+	TLSRequired      = "required"
+	TLSImplicit      = "implicit"
+	TLSOpportunistic = "opportunistic"
+	TLSNone          = "none"
+
+	ReadOpen  = "open"
+	ReadToken = "token"
+
+	HoldsRespect  = "respect"
+	HoldsOverride = "override"
+
+	FormatJSON = "json"
+	FormatText = "text"
+
+	LogStdout = "stdout"
+	LogStderr = "stderr"
+)
+
+// Config is every setting of the server, validated. It is a value to read: the
+// parts are handed to the packages they belong to at start and never change.
+type Config struct {
+	Book, Jump, Relay Service
+
+	Email     Email
+	Health    Health
+	Log       Log
+	Serve     Serve
+	Profile   Profile
+	Booking   Booking
+	Reconnect Reconnect
+	Store     Store
+
+	// sources says where each setting came from, by its name in Table; what is
+	// not listed is the default. For Explain.
+	sources map[string]string
+}
+
+// Health tunes the engine; HEALTH.md's words.
+type Health struct {
+	LastActive  time.Duration // a stream that sent nothing for longer is not ok
+	LastChecked time.Duration // a source without a frame for longer is not fresh
+	LogEvery    time.Duration // between log entries with the overall status
+	Startup     time.Duration // grace of a new experiment; 0 for none
+	FlapWindow  time.Duration // see Flapping
+	Events      int           // kept per experiment
+	FlapEvents  int           // see Flapping
+	ConfirmDown int           // checks in a row before a stream is not ok
+	ConfirmUp   int           // checks in a row before it is ok again
+}
+
+// Flapping reports whether flapping is looked for: either of the two settings
+// at 0 turns it off.
+func (h Health) Flapping() bool { return h.FlapEvents > 0 && h.FlapWindow > 0 }
+
+// Log says what is logged and where to.
+type Log struct {
+	Level  logrus.Level
+	Format string // FormatJSON or FormatText
+	File   string // a path, LogStdout or LogStderr
+}
+
+// Serve is the API and page.
+type Serve struct {
+	Port   int    // all addresses, unless STATUS_LISTEN says otherwise
+	Listen Listen // always filled: made from Port where not set
+	Read   string // who may read: ReadOpen or ReadToken
+	Secret Secret // HS256 key of admin tokens; without it nothing can be changed
+}
+
+// Listen is what net.Listen wants.
+type Listen struct {
+	Network string // "tcp" or "unix"
+	Address string // host:port, or a path
+}
+
+// String is the form the setting is written in.
+func (l Listen) String() string {
+	if l.Network == "unix" {
+		return "unix:" + l.Address
+	}
+	return l.Address
+}
+
+// Profile is the pprof listener.
+type Profile struct {
+	On   bool
+	Port int
+}
+
+// Address is on loopback, always: profiles hold memory.
+func (p Profile) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port)) }
+
+// Booking is how book is asked and written; its address is Config.Book.
+type Booking struct {
+	QueryEvery time.Duration // between looks at the manifest
+	Timeout    time.Duration // of one call
+	Holds      string        // HoldsRespect or HoldsOverride
+}
+
+// Reconnect is the lifetime of our tokens, after which the feed is renewed.
+type Reconnect struct{ Jump, Relay time.Duration }
+
+// Store is where state is kept.
+type Store struct {
+	Memory bool   // keep nothing over a restart
+	Path   string // of the SQLite file; empty with Memory
+}
+
+// String is the form the setting is written in.
+func (s Store) String() string {
+	if s.Memory {
+		return "memory"
+	}
+	return s.Path
+}
+
+// Email is how and to whom mail is sent.
+type Email struct {
+	AuthType  string // AuthNone, …
+	TLS       string // TLSAuto, …
+	From      mail.Address
+	To, CC    []mail.Address // no address twice
+	Host      string         // without port or brackets
+	Port      int
+	User      string
+	Password  Secret
+	Link      string // as given, perhaps without a scheme
+	Subject   string
+	HELO      string // may be empty when this host has no usable name
+	GroupWait time.Duration
+}
+
+// NeedsPassword reports whether the chosen authentication can't do without.
+func (e Email) NeedsPassword() bool { return e.AuthType != AuthNone && e.AuthType != AuthAuto }
+
+// Enabled reports whether mail can be sent and, if not, the full names of the
+// variables that are missing.
+func (e Email) Enabled() (ok bool, missing []string) {
+	need := func(is bool, name string) {
+		if !is {
+			missing = append(missing, Prefix+name)
+		}
+	}
+	need(e.From.Address != "", "EMAIL_FROM")
+	need(len(e.To) > 0, "EMAIL_TO")
+	need(e.Host != "", "EMAIL_HOST")
+	need(e.Password.IsSet() || !e.NeedsPassword(), "EMAIL_PASSWORD")
+	return len(missing) == 0, missing
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"net/mail"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Groups, in the order of help and README.
+const (
+	groupServices = "Services"
+	groupBooking  = "Booking"
+	groupHealth   = "Health"
+	groupEmail    = "Mail"
+	groupServe    = "API and page"
+	groupLog      = "Log, store and profile"
+)
+
+// Durations that are measured against other people's clocks and cadences have
+// a floor that keeps a typing error from becoming a flood of requests.
+const (
+	ms     = time.Millisecond
+	second = time.Second
+	minute = time.Minute
+)
+
+// Table is every setting there is, in the order they are shown and their faults
+// are reported. It is to be read only.
+var Table = slices.Concat(
+	services("BOOK", "book", parseBasePath, func(c *Config) *Service { return &c.Book }),
+	services("JUMP", "jump", parseCleanPath, func(c *Config) *Service { return &c.Jump }),
+	services("RELAY", "relay", parseCleanPath, func(c *Config) *Service { return &c.Relay }),
+	[]Setting{
+		duration(Setting{Name: "RECONNECT_JUMP_EVERY", Group: groupServices, Default: "1d",
+			Help: "Lifetime of the token for jump's feed. It is renewed before it ends, without a gap."},
+			func(c *Config) *time.Duration { return &c.Reconnect.Jump }, lifetime),
+		duration(Setting{Name: "RECONNECT_RELAY_EVERY", Group: groupServices, Default: "1d",
+			Help: "The same for relay's feed."},
+			func(c *Config) *time.Duration { return &c.Reconnect.Relay }, lifetime),
+	},
+	bookingRows, healthRows, emailRows, serveRows, logRows,
+)
+
+var lifetime = limits[time.Duration]{lo: 5 * second, hi: 10 * year, why: "a token has to end some day"}
+
+// services are the four rows book, jump and relay have alike.
+func services(suffix, name string, parsePath func(string) (string, error), of func(*Config) *Service) []Setting {
+	pathHelp := "Where " + name + " is served, e.g. /tenant/" + name + ". A slash at the end is dropped; the rest is the path of the token's audience."
+	if name != "relay" {
+		pathHelp += " Calls go to " + apiPath + " below it, unless it already ends so."
+	}
+	return []Setting{
+		written(Setting{Name: "SCHEME_" + suffix, Group: groupServices, Type: "https or http", Default: "https",
+			Help: "How " + name + " is reached."},
+			func(c *Config) *string { return &of(c).Scheme }, parseScheme),
+		written(Setting{Name: "HOST_" + suffix, Group: groupServices, Type: "host or host:port", Required: true,
+			Help: "Where " + name + " is, e.g. app.example.org."},
+			func(c *Config) *string { return &of(c).Host }, parseHost),
+		basePath(Setting{Name: "BASEPATH_" + suffix, Group: groupServices, Help: pathHelp},
+			func(c *Config) *string { return &of(c).BasePath }, parsePath),
+		secret(Setting{Name: "SECRET_" + suffix, Group: groupServices, Required: true,
+			Help: "HS256 key that " + name + " checks our tokens with."},
+			func(c *Config) *Secret { return &of(c).Secret }),
+	}
+}
+
+var bookingRows = []Setting{
+	duration(Setting{Name: "QUERY_BOOK_EVERY", Group: groupBooking, Default: "15m",
+		Help: "How often the manifest and the availability of every resource are read."},
+		func(c *Config) *time.Duration { return &c.Booking.QueryEvery },
+		limits[time.Duration]{lo: 100 * ms, hi: 30 * day, why: "what book forgets when it restarts is found only by asking"}),
+	duration(Setting{Name: "TIMEOUT_BOOK", Group: groupBooking, Default: "5s",
+		Help: "Patience with one call to book."},
+		func(c *Config) *time.Duration { return &c.Booking.Timeout },
+		limits[time.Duration]{lo: 10 * ms, hi: 10 * minute, why: "a call that hangs keeps others waiting"}),
+	choice(Setting{Name: "BOOK_HOLDS", Group: groupBooking, Default: HoldsRespect,
+		Help: "respect: a resource a person made unavailable stays so until a person makes it available. override: the streams alone decide."},
+		func(c *Config) *string { return &c.Booking.Holds }, HoldsRespect, HoldsOverride),
+}
+
+var window = limits[time.Duration]{lo: ms, hi: 30 * day, why: "a fault would be told too late to matter"}
+
+var healthRows = []Setting{
+	duration(Setting{Name: "HEALTH_LAST_ACTIVE", Group: groupHealth, Default: "10s", Aliases: []string{"HEALTH_LAST"},
+		Help: "A stream is ok if it has sent something within this time. Let experiments send heartbeats more often."},
+		func(c *Config) *time.Duration { return &c.Health.LastActive }, window),
+	duration(Setting{Name: "HEALTH_LAST_CHECKED", Group: groupHealth, Default: "30s",
+		Help: "Relay and jump are believed while their last report is no older. Where they report too seldom for it, 2.5 of their periods are used."},
+		func(c *Config) *time.Duration { return &c.Health.LastChecked }, window),
+	duration(Setting{Name: "HEALTH_STARTUP", Group: groupHealth, Default: "1m",
+		Help: "Grace of a new experiment, and of all after a source came back, before a fault is told."},
+		func(c *Config) *time.Duration { return &c.Health.Startup },
+		limits[time.Duration]{lo: ms, hi: day, off: true, why: "no fault is told while experiments are starting"}),
+	count(Setting{Name: "HEALTH_EVENTS", Group: groupHealth, Default: "100",
+		Help: "Newest events kept of each experiment."},
+		func(c *Config) *int { return &c.Health.Events },
+		limits[int]{lo: 1, hi: 100_000, why: "events of all experiments are held in memory"}),
+	duration(Setting{Name: "HEALTH_LOG_EVERY", Group: groupHealth, Default: "10m",
+		Help: "One log entry with the overall status."},
+		func(c *Config) *time.Duration { return &c.Health.LogEvery },
+		limits[time.Duration]{lo: 100 * ms, hi: year, why: "that is never; the entry is what shows the server alive in its log"}),
+	count(Setting{Name: "HEALTH_FLAP_EVENTS", Group: groupHealth, Default: "5",
+		Help: "An experiment with this many events within STATUS_HEALTH_FLAP_WINDOW is flapping: told once, then quiet until it settles. 0 turns this off."},
+		func(c *Config) *int { return &c.Health.FlapEvents },
+		limits[int]{lo: 2, hi: 10_000, off: true, why: "it would never be reached; 0 turns it off"}),
+	duration(Setting{Name: "HEALTH_FLAP_WINDOW", Group: groupHealth, Default: "10m",
+		Help: "See STATUS_HEALTH_FLAP_EVENTS. 0 turns this off."},
+		func(c *Config) *time.Duration { return &c.Health.FlapWindow },
+		limits[time.Duration]{lo: ms, hi: 30 * day, off: true, why: "an experiment would count as flapping that long"}),
+	count(Setting{Name: "HEALTH_CONFIRM_DOWN", Group: groupHealth, Default: "1",
+		Help: "Checks in a row before a stream is taken as not ok."},
+		func(c *Config) *int { return &c.Health.ConfirmDown }, checks),
+	count(Setting{Name: "HEALTH_CONFIRM_UP", Group: groupHealth, Default: "1",
+		Help: "Checks in a row before it is taken as ok again."},
+		func(c *Config) *int { return &c.Health.ConfirmUp }, checks),
+}
+
+var checks = limits[int]{lo: 1, hi: 1000, why: "at a check a minute that is most of a day"}
+
+var serveRows = []Setting{
+	port(Setting{Name: "PORT_SERVE", Group: groupServe, Default: "3007",
+		Help: "Port of the API and the page, on all addresses."},
+		func(c *Config) *int { return &c.Serve.Port }),
+	fills(Setting{Name: "LISTEN", Group: groupServe, Type: "host:port or unix:/path", Worked: "all addresses at STATUS_PORT_SERVE",
+		Help: "Where the API and the page are served, in place of STATUS_PORT_SERVE."},
+		func(c *Config) *Listen { return &c.Serve.Listen }, parseListen, Listen.String),
+	choice(Setting{Name: "API_READ", Group: groupServe, Default: ReadOpen,
+		Help: "open: anybody may read. token: reading takes a token too."},
+		func(c *Config) *string { return &c.Serve.Read }, ReadOpen, ReadToken),
+	secret(Setting{Name: "SECRET_STATUS", Group: groupServe,
+		Help: "HS256 key of the tokens that may change something; without it nothing can be changed."},
+		func(c *Config) *Secret { return &c.Serve.Secret }),
+}
+
+var emailRows = []Setting{
+	fills(Setting{Name: "EMAIL_FROM", Group: groupEmail, Type: "address",
+		Help: "Sender, e.g. Lab Status <status@example.org>. Mail is off unless sender, recipients and host are set."},
+		func(c *Config) *mail.Address { return &c.Email.From }, parseAddress, showAddress),
+	addresses(Setting{Name: "EMAIL_TO", Group: groupEmail, Help: "Recipients."},
+		func(c *Config) *[]mail.Address { return &c.Email.To }),
+	addresses(Setting{Name: "EMAIL_CC", Group: groupEmail, Help: "Recipients of a copy."},
+		func(c *Config) *[]mail.Address { return &c.Email.CC }),
+	written(Setting{Name: "EMAIL_HOST", Group: groupEmail, Type: "host", Help: "Mail server."},
+		func(c *Config) *string { return &c.Email.Host }, parseMailHost),
+	port(Setting{Name: "EMAIL_PORT", Group: groupEmail, Default: "587", Help: "Its port."},
+		func(c *Config) *int { return &c.Email.Port }),
+	choice(Setting{Name: "EMAIL_TLS", Group: groupEmail, Default: TLSAuto,
+		Help: "auto: implicit TLS on port 465; elsewhere STARTTLS, required when a password is sent off this machine and used where offered otherwise."},
+		func(c *Config) *string { return &c.Email.TLS }, TLSAuto, TLSRequired, TLSImplicit, TLSOpportunistic, TLSNone),
+	choice(Setting{Name: "EMAIL_AUTH_TYPE", Group: groupEmail, Default: AuthNone,
+		Help: "How to log in at the mail server. auto takes the best it offers."},
+		func(c *Config) *string { return &c.Email.AuthType },
+		AuthNone, AuthPlain, AuthLogin, AuthCRAMMD5, AuthSCRAM256, AuthXOAuth2, AuthAuto),
+	text(Setting{Name: "EMAIL_USER", Group: groupEmail, Worked: "the address in STATUS_EMAIL_FROM",
+		Help: "User to log in as."},
+		func(c *Config) *string { return &c.Email.User }),
+	secret(Setting{Name: "EMAIL_PASSWORD", Group: groupEmail,
+		Help: "Password, or the access token for xoauth2. Needed unless STATUS_EMAIL_AUTH_TYPE is none or auto."},
+		func(c *Config) *Secret { return &c.Email.Password }),
+	written(Setting{Name: "EMAIL_HELO", Group: groupEmail, Type: "host name", Worked: "this host's name",
+		Help: "What we call ourselves to the mail server. Many refuse localhost."},
+		func(c *Config) *string { return &c.Email.HELO }, parseHELO),
+	text(Setting{Name: "EMAIL_SUBJECT", Group: groupEmail, Help: "First words of every subject, e.g. the lab's name."},
+		func(c *Config) *string { return &c.Email.Subject }),
+	text(Setting{Name: "EMAIL_LINK", Group: groupEmail, Help: "Link to the status page, last in every mail, as given."},
+		func(c *Config) *string { return &c.Email.Link }),
+	duration(Setting{Name: "EMAIL_GROUP_WAIT", Group: groupEmail, Default: "0s",
+		Help: "How long the first event is held so that what belongs together is told in one mail. What is undone meanwhile is not told."},
+		func(c *Config) *time.Duration { return &c.Email.GroupWait },
+		limits[time.Duration]{lo: ms, hi: day, off: true, why: "news that old helps nobody"}),
+}
+
+var logRows = []Setting{
+	logLevel(Setting{Name: "LOG_LEVEL", Group: groupLog, Default: "warn", Help: "Least severity that is logged."},
+		func(c *Config) *logrus.Level { return &c.Log.Level }),
+	choice(Setting{Name: "LOG_FORMAT", Group: groupLog, Default: FormatJSON, Help: "Form of a log line."},
+		func(c *Config) *string { return &c.Log.Format }, FormatJSON, FormatText),
+	written(Setting{Name: "LOG_FILE", Group: groupLog, Type: "path, stdout or stderr", Default: "/var/log/status/status.log",
+		Help: "Where the log goes. A file is reopened on SIGHUP and rotated by size; one that can't be opened is warned of, and stderr used."},
+		func(c *Config) *string { return &c.Log.File }, parseLogFile),
+	fills(Setting{Name: "STORE", Group: groupLog, Type: "path or memory", Default: "/var/lib/status/status.db",
+		Help: "SQLite file that keeps state, events and mail over a restart; memory keeps nothing. Under systemd, status.db in $STATE_DIRECTORY is the default."},
+		func(c *Config) *Store { return &c.Store }, parseStore, Store.String),
+	boolean(Setting{Name: "PROFILE", Group: groupLog, Default: "false", Help: "Serve pprof, on loopback only."},
+		func(c *Config) *bool { return &c.Profile.On }),
+	port(Setting{Name: "PORT_PROFILE", Group: groupLog, Default: "6061", Help: "Port of pprof."},
+		func(c *Config) *int { return &c.Profile.Port }),
+}

@@ -1,0 +1,25 @@
+// Package lab is a simulated remote laboratory, with faults to order: a
+// booking system, a relay and a jump service with the experiments connected to
+// them, and a mail server. It answers as the real services were measured to
+// answer, down to their odd status codes, misspelt keys and silences.
+//
+// `status demo` serves it on loopback so that a newcomer can see the whole
+// product at work, and the tests of every other package mount it, on loopback
+// or on the in-memory [Network] inside a testing/synctest bubble.
+//
+// It writes the wire formats by hand and imports nothing of the product, so
+// that the product and the lab can disagree. It never listens beyond loopback
+// unless told to, and it never connects to anything.
+//
+// # Life
+//
+// [New] binds the addresses and starts nothing. [Lab.Run] serves until its
+// context ends and returns when every goroutine has. All methods are safe for
+// concurrent use, before, while and after Run.
+//
+// # Time
+//
+// Nothing is simulated between two frames: an experiment is a few instants
+// (connected since, silent since), and a frame is computed from them and the
+// time at which it is sent. Frames are therefore exact in a bubble.
+package lab

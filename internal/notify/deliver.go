@@ -1,0 +1,240 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"labstatus/internal/health"
+)
+
+// round tries everything that is due, once. Its error is the store's.
+func (o *Outbox) round(ctx, sending, marking context.Context) error {
+	now := time.Now()
+	mails, err := o.due(ctx, now)
+	if err != nil || len(mails) == 0 || now.Before(o.postponed) {
+		return err
+	}
+	var session Session
+	defer func() {
+		if session != nil {
+			o.goodbye(session)
+		}
+	}()
+	for _, m := range mails {
+		if ctx.Err() != nil {
+			return nil
+		}
+		began := time.Now()
+		o.update(func(s *OutboxStatus) { s.LastAttempt = began })
+		if session == nil {
+			if session, err = o.open(ctx); err != nil {
+				session = nil
+				if ctx.Err() == nil {
+					o.postpone(began, err)
+					o.expire(marking, mails, err)
+				}
+				return nil
+			}
+		}
+		to := dueRecipients(m, now)
+		results, lost := session.Send(sending, m, to)
+		stopped := sending.Err() != nil
+		finished := o.apply(marking, m, results, began, stopped)
+		if lost == nil {
+			o.served(m.ID)
+			continue
+		}
+		o.goodbye(session)
+		session = nil
+		if stopped {
+			return nil
+		}
+		// One mail may be what a server chokes on, and has its own wait now: the
+		// others go on. Two in a row are the server's trouble.
+		if !finished {
+			o.choked[m.ID]++
+		}
+		if o.breaks++; o.breaks == 2 {
+			o.breaks = 0
+			o.postpone(began, lost)
+			return nil
+		}
+	}
+	return nil
+}
+
+// goodbye closes a session; what matters on it has been said.
+func (o *Outbox) goodbye(s Session) {
+	if err := s.Close(); err != nil {
+		o.log.WithError(err).Debug("the mail server did not say goodbye")
+	}
+}
+
+// due gives what is to be tried now, with what is known but not yet stored.
+func (o *Outbox) due(ctx context.Context, now time.Time) ([]health.Mail, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	// Mails whose marks are in memory still count as due in the store, and those
+	// that a server chokes on come back again and again: neither may crowd out
+	// the others.
+	mails, err := o.store.DueMail(ctx, now, batch+len(o.unsaved)+len(o.choked))
+	if err != nil {
+		return nil, fmt.Errorf("look for mail that is due: %w", err)
+	}
+	for i, m := range mails {
+		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
+	}
+	mails = slices.DeleteFunc(mails, func(m health.Mail) bool { return len(dueRecipients(m, now)) == 0 })
+	slices.SortStableFunc(mails, func(a, b health.Mail) int { return cmp.Compare(o.choked[a.ID], o.choked[b.ID]) })
+	return mails, nil
+}
+
+// overlaid gives recipients with newer in place of those it names.
+func overlaid(recipients, newer []health.Recipient) []health.Recipient {
+	if len(newer) == 0 {
+		return recipients
+	}
+	recipients = slices.Clone(recipients)
+	for i, r := range recipients {
+		if j := slices.IndexFunc(newer, func(n health.Recipient) bool { return n.Address == r.Address }); j >= 0 {
+			recipients[i] = newer[j]
+		}
+	}
+	return recipients
+}
+
+func dueRecipients(m health.Mail, now time.Time) []string {
+	var to []string
+	for _, r := range m.Recipients {
+		if r.Fate == health.Queued && !r.Next.After(now) {
+			to = append(to, r.Address)
+		}
+	}
+	return to
+}
+
+// apply records what became of an attempt, and returns whether the mail is done
+// with. Where it was cut short because we are stopping, what is undecided stays
+// as it was.
+func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, began time.Time, stopped bool) bool {
+	now := time.Now()
+	var changed []health.Recipient
+	reached := slices.ContainsFunc(m.Recipients, func(r health.Recipient) bool { return r.Fate == health.Sent })
+	sent, trouble := 0, ""
+	for _, result := range results {
+		i := slices.IndexFunc(m.Recipients, func(r health.Recipient) bool { return r.Address == result.Address })
+		if i < 0 || stopped && result.Outcome == Retry {
+			continue
+		}
+		r := m.Recipients[i]
+		r.Attempts++
+		switch result.Outcome {
+		case Sent:
+			r.Fate, r.Done, r.Next, r.LastErr = health.Sent, now, time.Time{}, ""
+			sent++
+		case Refused:
+			r = failed(r, now, result.Text)
+			trouble = result.Text
+		case Retry:
+			r.LastErr, r.Next = result.Text, after(began, now, r.Attempts)
+			trouble = result.Text
+			if now.Sub(m.At) >= GiveUpAfter {
+				r = failed(r, now, result.Text)
+			}
+		}
+		o.logFate(m, r)
+		changed = append(changed, r)
+	}
+	if len(changed) == 0 {
+		return false
+	}
+	if sent > 0 {
+		o.update(func(s *OutboxStatus) {
+			s.LastSent, s.UndeliverableSince, s.LastError, s.LastErrorAt = now, time.Time{}, "", time.Time{}
+		})
+	}
+	if trouble != "" {
+		o.trouble(trouble, sent == 0 && !reached)
+	}
+	o.mark(ctx, m.ID, changed)
+	finished := !slices.ContainsFunc(overlaid(m.Recipients, changed), func(r health.Recipient) bool { return r.Fate == health.Queued })
+	if finished {
+		delete(o.choked, m.ID)
+	}
+	return finished
+}
+
+func failed(r health.Recipient, now time.Time, why string) health.Recipient {
+	r.Fate, r.Done, r.Next, r.LastErr = health.Failed, now, time.Time{}, why
+	return r
+}
+
+// logFate says what became of a recipient: each end, and the first delay.
+func (o *Outbox) logFate(m health.Mail, r health.Recipient) {
+	log := o.log.WithField("mail", m.ID).WithField("recipient", r.Address)
+	switch {
+	case r.Fate == health.Sent:
+		log.Info("mail sent")
+	case r.Fate == health.Failed:
+		log.WithField("reason", r.LastErr).WithField("attempts", r.Attempts).Error("mail failed for good")
+	case r.Attempts == 1:
+		log.WithField("reason", r.LastErr).Warn("mail is delayed and tried again")
+	}
+}
+
+// trouble notes why delivery fails. Nobody says that not one person is reached.
+func (o *Outbox) trouble(text string, nobody bool) {
+	now := time.Now()
+	o.update(func(s *OutboxStatus) {
+		s.LastError, s.LastErrorAt = text, now
+		if nobody && s.UndeliverableSince.IsZero() {
+			s.UndeliverableSince = now
+		}
+	})
+}
+
+// postpone puts everything off: one wait for all, because trying each mail with
+// a server that doesn't work only makes the last one late.
+func (o *Outbox) postpone(began time.Time, err error) {
+	o.openTries++
+	o.postponed = after(began, time.Now(), o.openTries)
+	o.trouble(err.Error(), true)
+	if o.openTries == 1 {
+		o.log.WithError(err).Warn("the mail server can't be used; mail waits, and this is tried again")
+	}
+}
+
+// served notes that the server has answered for a mail to its end.
+func (o *Outbox) served(id string) {
+	delete(o.choked, id)
+	o.breaks = 0
+	if o.openTries > 0 {
+		o.openTries = 0
+		o.log.Info("the mail server can be used again")
+	}
+}
+
+// expire gives up what has waited too long for a server that doesn't work.
+func (o *Outbox) expire(ctx context.Context, mails []health.Mail, err error) {
+	now := time.Now()
+	for _, m := range mails {
+		if now.Sub(m.At) < GiveUpAfter {
+			continue
+		}
+		var changed []health.Recipient
+		for _, r := range m.Recipients {
+			if r.Fate != health.Queued {
+				continue
+			}
+			r.Attempts++
+			r = failed(r, now, err.Error())
+			o.logFate(m, r)
+			changed = append(changed, r)
+		}
+		delete(o.choked, m.ID)
+		o.mark(ctx, m.ID, changed)
+	}
+}

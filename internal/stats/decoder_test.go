@@ -1,0 +1,476 @@
+package stats
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"labstatus/internal/health"
+)
+
+// decode gives copies of the frames in a message.
+func decode(d *Decoder, msg string) (frames [][]health.Conn, skipped Skipped) {
+	skipped = d.Decode([]byte(msg), func(c []health.Conn) {
+		frames = append(frames, append([]health.Conn{}, c...))
+	})
+	return frames, skipped
+}
+
+// compare holds the decoder against the reference.
+func compare(t *testing.T, d *Decoder, msg string) {
+	t.Helper()
+	want, rubbish, err := reference([]byte(msg))
+	got, skipped := decode(d, msg)
+	if err != nil {
+		return
+	}
+	if len(got) != len(want) || skipped.Rubbish != rubbish {
+		t.Fatalf("%q:\n%d frames, %d rubbish (%v); the reference has %d, %d", msg, len(got), skipped.Rubbish, skipped.Err, len(want), rubbish)
+	}
+	for i := range got {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Fatalf("%q: frame %d\n got %+v\nwant %+v", msg, i, got[i], want[i])
+		}
+	}
+}
+
+func TestDecodeCaptures(t *testing.T) {
+	// What is known of the captured messages: the connections in each, and those
+	// of them that are experiments' ("expt" or "host").
+	type count struct{ conns, experiments int }
+	want := map[string][]count{
+		"relay-0.7.0-frames.jsonl":              {{12, 10}, {12, 10}, {12, 10}},
+		"relay-0.7.0-students-and-silent.jsonl": {{15, 11}},
+		"relay-0.9.3-frames.jsonl":              {{14, 10}, {14, 10}},
+		"jump-0.4.0-frames.jsonl":               {{8, 6}, {8, 6}, {8, 6}},
+		"jump-0.4.0-with-clients.jsonl":         {{9, 6}},
+	}
+	files, err := filepath.Glob("testdata/*.jsonl")
+	if err != nil || len(files) != len(want) {
+		t.Fatalf("%d captured files, %v", len(files), err)
+	}
+	var d Decoder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []count
+		for line := range strings.Lines(string(text)) {
+			compare(t, &d, line)
+			frames, skipped := decode(&d, line)
+			if len(frames) != 1 || skipped != (Skipped{}) {
+				t.Fatalf("%s: %d frames, skipped %+v", file, len(frames), skipped)
+			}
+			n := count{conns: len(frames[0])}
+			for _, c := range frames[0] {
+				if c.Topic == "" || c.ConnectedAt.IsZero() || c.UserAgent == "" || c.RemoteAddr == "" {
+					t.Errorf("%s: a field was not understood: %+v", file, c)
+				}
+				if old := !strings.Contains(file, "0.9"); c.StatsKnown != old {
+					t.Errorf("%s: StatsKnown = %v", file, c.StatsKnown)
+				}
+				if c.HasScope("expt") || c.HasScope("host") {
+					n.experiments++
+				}
+			}
+			got = append(got, n)
+		}
+		if name := filepath.Base(file); !reflect.DeepEqual(got, want[name]) {
+			t.Errorf("%s: %v, want %v", name, got, want[name])
+		}
+	}
+}
+
+func TestDecodeRelayRecord(t *testing.T) {
+	var d Decoder
+	frames, _ := decode(&d, `[{"canRead":true,"canWrite":true,"connected":"2026-11-20T23:10:02.198293272Z","expiresAt":"2026-11-21T23:10:02Z","remoteAddr":"127.0.0.1",
+	 "scopes":["write","read","expt"],"stats":{"tx":{"last":"293.509567ms","size":41,"fps":0.99988},"rx":{"last":"Never","size":0,"fps":0}},
+	 "topic":"pend00-st-data","userAgent":"labsim/expt"}]`)
+	want := health.Conn{
+		Topic: "pend00-st-data", Scopes: []string{"write", "read", "expt"}, UserAgent: "labsim/expt", RemoteAddr: "127.0.0.1",
+		ConnectedAt: time.Date(2026, 11, 20, 23, 10, 2, 198293272, time.UTC), ExpiresAt: time.Date(2026, 11, 21, 23, 10, 2, 0, time.UTC),
+		CanRead: true, CanWrite: true, StatsKnown: true,
+		Tx: health.Traffic{Last: 293509567, Size: 41, FPS: 0.99988}, Rx: health.Traffic{Never: true},
+	}
+	if len(frames) != 1 || len(frames[0]) != 1 || !reflect.DeepEqual(frames[0][0], want) {
+		t.Errorf("got %+v, want %+v", frames, want)
+	}
+}
+
+func TestDecodeJumpRecord(t *testing.T) {
+	var d Decoder
+	frames, _ := decode(&d, `[{"can_read":true,"can_write":false,"connected_at":"2026-11-20T23:10:02Z","expires_at":"0001-01-01T00:00:00Z","remote_address":"127.0.0.1",
+	"scopes":["read","host"],"statistcs":{"last":"2562047h47m16.854775807s"},"topic":"truss07","user_agent":"labsim/host"}]`)
+	want := health.Conn{
+		Topic: "truss07", Scopes: []string{"read", "host"}, UserAgent: "labsim/host", RemoteAddr: "127.0.0.1",
+		ConnectedAt: time.Date(2026, 11, 20, 23, 10, 2, 0, time.UTC), CanRead: true, StatsKnown: true,
+		Tx: health.Traffic{Never: true}, Rx: health.Traffic{Never: true},
+	}
+	if len(frames) != 1 || len(frames[0]) != 1 || !reflect.DeepEqual(frames[0][0], want) {
+		t.Errorf("got %+v, want %+v", frames, want)
+	}
+}
+
+func TestDecodeLast(t *testing.T) {
+	for _, c := range []struct {
+		last  string
+		known bool
+		never bool
+		want  time.Duration
+	}{
+		{`"Never"`, true, true, 0},
+		{`"never"`, true, true, 0},
+		{`"NEVER"`, true, true, 0},
+		{`""`, true, true, 0},
+		{`"a while"`, true, true, 0},
+		{`"1.5"`, true, true, 0},
+		{`"293.509567ms"`, true, false, 293509567},
+		{`"1m21.318965775s"`, true, false, 81318965775},
+		{`"2h3m4.5s"`, true, false, 2*time.Hour + 3*time.Minute + 4500*time.Millisecond},
+		{"\"12.5\u00b5s\"", true, false, 12500},
+		{"\"12.5\u03bcs\"", true, false, 12500},
+		{`"12.5\u00b5s"`, true, false, 12500},
+		{`"12us"`, true, false, 12000},
+		{`"3ns"`, true, false, 3},
+		{`"0s"`, true, false, 0},
+		{`"0"`, true, false, 0},
+		{`"+1s"`, true, false, time.Second},
+		{`"-3s"`, true, false, 0},
+		{`"2562047h47m16.854775807s"`, true, true, 0},
+		{`"-2562047h47m16.854775808s"`, true, false, 0},
+		{`"2562048h"`, true, true, 0},
+		{`"99999999999999999999h"`, true, true, 0},
+		{`"876000h"`, true, true, 0},
+		{`"875999h59m59s"`, true, false, absurd - time.Second},
+		{`5000000000`, true, false, 5 * time.Second},
+		{`9223372036854775807`, true, true, 0},
+		{`9223372036854775808`, true, true, 0},
+		{`-5`, true, false, 0},
+		{`-0.5`, true, false, 0},
+		{`1.5e9`, true, false, 1500 * time.Millisecond},
+		{`1e999`, true, true, 0},
+		{`-1e999`, true, false, 0},
+		{`null`, false, true, 0},
+	} {
+		msg := `[{"topic":"a-st-b","stats":{"tx":{"last":` + c.last + `}}}]`
+		var d Decoder
+		frames, skipped := decode(&d, msg)
+		if len(frames) != 1 || skipped != (Skipped{}) {
+			t.Errorf("%s: %d frames, %+v", c.last, len(frames), skipped)
+			continue
+		}
+		got := frames[0][0]
+		if got.StatsKnown != c.known || got.Tx.Never != c.never || got.Tx.Last != c.want {
+			t.Errorf("%s: known %v, %+v; want %v, never %v, %v", c.last, got.StatsKnown, got.Tx, c.known, c.never, c.want)
+		}
+		compare(t, &d, msg)
+	}
+}
+
+func TestDecodeTime(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want time.Time
+	}{
+		{`"2026-11-20T23:10:02.198293272Z"`, time.Date(2026, 11, 20, 23, 10, 2, 198293272, time.UTC)},
+		{`"2026-11-20T23:10:02.5Z"`, time.Date(2026, 11, 20, 23, 10, 2, 5e8, time.UTC)},
+		{`"2028-02-29T00:00:00Z"`, time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC)},
+		{`"2026-12-31T23:59:59Z"`, time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)},
+		{`"2026-11-20T23:10:02+02:00"`, time.Date(2026, 11, 20, 21, 10, 2, 0, time.UTC)},
+		{`"2026-11-20T23\u003a10:02Z"`, time.Date(2026, 11, 20, 23, 10, 2, 0, time.UTC)},
+		{`"0001-01-01T00:00:00Z"`, time.Time{}},
+		{`"1970-01-01T00:00:00Z"`, time.Time{}},
+		{`"2027-02-29T00:00:00Z"`, time.Time{}},
+		{`"2027-04-31T00:00:00Z"`, time.Time{}},
+		{`"2027-13-01T00:00:00Z"`, time.Time{}},
+		{`"2027-01-01T24:00:00Z"`, time.Time{}},
+		{`"2027-01-01T00:00:00.Z"`, time.Time{}},
+		{`"yesterday"`, time.Time{}},
+		{`""`, time.Time{}},
+		{`null`, time.Time{}},
+		{`1700000000`, time.Time{}},
+	} {
+		var d Decoder
+		msg := `[{"topic":"a","expiresAt":` + c.text + `}]`
+		frames, skipped := decode(&d, msg)
+		if len(frames) != 1 || skipped != (Skipped{}) {
+			t.Errorf("%s: %d frames, %+v", c.text, len(frames), skipped)
+		} else if got := frames[0][0].ExpiresAt; got != c.want {
+			t.Errorf("%s: %v, want %v", c.text, got, c.want)
+		}
+		compare(t, &d, msg)
+	}
+}
+
+func TestDecodeMessages(t *testing.T) {
+	long := strings.Repeat("x", maxText+1)
+	const good = `[{"topic":"a"}]`
+	for _, c := range []struct {
+		name, msg string
+		frames    int
+		skipped   Skipped
+	}{
+		{"empty", "", 0, Skipped{}},
+		{"blank", " \r\n\t", 0, Skipped{}},
+		{"empty frame", "[]", 1, Skipped{}},
+		{"empty frame, spaced", " [ ] ", 1, Skipped{}},
+		{"null", "null", 0, Skipped{Null: 1}},
+		{"requests end to end", `{"cmd":"update"}{"cmd":"update"}`, 0, Skipped{Objects: 2}},
+		{"farewell", `{"action":"disconnect","uri":"","uuid":"39fd398b"}`, 0, Skipped{Objects: 1}},
+		{"other values", `1 "x" true false -2.5e-3`, 0, Skipped{Others: 5}},
+		{"frames end to end", good + good + " " + good, 3, Skipped{}},
+		{"frames among other things", `null` + good + `{"cmd":"update"}` + `[]`, 2, Skipped{Null: 1, Objects: 1}},
+		{"broken after a frame", good + `[{"topic":"a"}`, 1, Skipped{Rubbish: 1}},
+		{"no JSON", `hello`, 0, Skipped{Rubbish: 1}},
+		{"half a word", `nul`, 0, Skipped{Rubbish: 1}},
+		{"broken number", `-`, 0, Skipped{Rubbish: 1}},
+		{"broken object", `{"cmd":"upd`, 0, Skipped{Rubbish: 1}},
+		{"after a break nothing is read", `[{]` + good, 0, Skipped{Rubbish: 1}},
+		{"a list of numbers", `[1,2]` + good, 1, Skipped{Rubbish: 1}},
+		{"a list of lists", `[[]]` + good, 1, Skipped{Rubbish: 1}},
+		{"a null among records", `[{"topic":"a"},null]` + good, 1, Skipped{Rubbish: 1}},
+		{"a record without a topic", `[{"topic":"a"},{"name":"b"}]`, 0, Skipped{Rubbish: 1}},
+		{"an empty record", `[{}]`, 0, Skipped{Rubbish: 1}},
+		{"topic null", `[{"topic":null}]`, 0, Skipped{Rubbish: 1}},
+		{"topic a number", `[{"topic":7}]` + good, 1, Skipped{Rubbish: 1}},
+		{"scopes a string", `[{"topic":"a","scopes":"expt"}]`, 0, Skipped{Rubbish: 1}},
+		{"a scope that is no string", `[{"topic":"a","scopes":["expt",1]}]`, 0, Skipped{Rubbish: 1}},
+		{"scopes null", `[{"topic":"a","scopes":null}]`, 1, Skipped{}},
+		{"stats a string", `[{"topic":"a","stats":"none"}]`, 0, Skipped{Rubbish: 1}},
+		{"stats null", `[{"topic":"a","stats":null}]`, 1, Skipped{}},
+		{"fps beyond all figures", `[{"topic":"a","stats":{"tx":{"fps":1e999}}}]`, 0, Skipped{Rubbish: 1}},
+		{"last a list", `[{"topic":"a","stats":{"tx":{"last":[]}}}]`, 0, Skipped{Rubbish: 1}},
+		{"permission a string", `[{"topic":"a","canRead":"yes"}]`, 0, Skipped{Rubbish: 1}},
+		{"unknown fields of every kind", `[{"a":{"b":[1,{"c":null}]},"d":[],"e":{},"topic":"a","f":-1e-9,"g":"\ud83d\ude00"}]`, 1, Skipped{}},
+		{"trailing comma", `[{"topic":"a"},]`, 0, Skipped{Rubbish: 1}},
+		{"trailing comma in a record", `[{"topic":"a",}]`, 0, Skipped{Rubbish: 1}},
+		{"control character", "[{\"topic\":\"a\nb\"}]", 0, Skipped{Rubbish: 1}},
+		{"unknown escape", `[{"topic":"\x41"}]`, 0, Skipped{Rubbish: 1}},
+		{"leading zero", `[{"topic":"a","n":01}]`, 0, Skipped{Rubbish: 1}},
+		{"nested as deep as may be", `[{"topic":"a","n":` + strings.Repeat("[", 98) + strings.Repeat("]", 98) + `}]`, 1, Skipped{}},
+		{"nested too deep", `[{"topic":"a","n":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + `}]`, 0, Skipped{Rubbish: 1}},
+		{"nested without end", strings.Repeat(`{"a":`, 1_000_000), 0, Skipped{Rubbish: 1}},
+		{"topic too long", `[{"topic":"` + long + `"}]` + good, 1, Skipped{Rubbish: 1}},
+		{"user agent as long as may be", `[{"topic":"a","userAgent":"` + long[1:] + `"}]`, 1, Skipped{}},
+		{"unknown field of any length", `[{"topic":"a","x":"` + long + `"}]`, 1, Skipped{}},
+		{"last too long", `[{"topic":"a","stats":{"tx":{"last":"` + long + `"}}}]`, 0, Skipped{Rubbish: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var d Decoder
+			frames, skipped := decode(&d, c.msg)
+			if (skipped.Err != nil) != (c.skipped.Rubbish > 0) {
+				t.Errorf("%d rubbish, but err %v", skipped.Rubbish, skipped.Err)
+			}
+			if skipped.Err = nil; len(frames) != c.frames || skipped != c.skipped {
+				t.Errorf("%d frames, skipped %+v; want %d, %+v", len(frames), skipped, c.frames, c.skipped)
+			}
+		})
+	}
+}
+
+func TestDecodeLastOneCounts(t *testing.T) {
+	var d Decoder
+	frames, _ := decode(&d, `[{"topic":"a","topic":"b","scopes":["x"],"scopes":null,"canRead":true,"canRead":null,
+		"stats":{"tx":{"last":"1s","size":5},"tx":{"last":"2s"}},"userAgent":"u","userAgent":null}]`)
+	want := health.Conn{Topic: "b", StatsKnown: true, Tx: health.Traffic{Last: 2 * time.Second}, Rx: health.Traffic{Never: true}}
+	if len(frames) != 1 || !reflect.DeepEqual(frames[0][0], want) {
+		t.Errorf("got %+v, want %+v", frames, want)
+	}
+}
+
+func TestDecodeText(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{`"plain"`, "plain"},
+		{`"\"\\\/\b\f\n\r\t\u0041\u00e9"`, "\"\\/\b\f\n\r\tA\u00e9"},
+		{`"\ud83d\ude00"`, "\U0001F600"},
+		{`"\ud83d"`, "\uFFFD"},
+		{`"\ud83dx"`, "\uFFFDx"},
+		{`"\ud83d\u0041"`, "\uFFFDA"},
+		{`"\ude00\ud83d"`, "\uFFFD\uFFFD"},
+		{"\"a\xffb\"", "a\uFFFDb"},
+		{"\"\xe2\x82\"", "\uFFFD\uFFFD"},
+		{`"日本"`, "日本"},
+	} {
+		var d Decoder
+		msg := `[{"t\u006fpic":` + c.text + `}]`
+		frames, _ := decode(&d, msg)
+		if len(frames) != 1 || frames[0][0].Topic != c.want {
+			t.Errorf("%s: %+v, want %q", c.text, frames, c.want)
+		}
+		compare(t, &d, msg)
+	}
+}
+
+// What was handed over stays as it was, whatever is decoded afterwards.
+func TestDecodeStringsAreKept(t *testing.T) {
+	var d Decoder
+	msg := []byte(`[{"topic":"pend00-st-video","scopes":["expt","read"],"userAgent":"a\u0062c"}]`)
+	var c health.Conn
+	d.Decode(msg, func(conns []health.Conn) { c = conns[0] })
+	for i := range msg {
+		msg[i] = 'X'
+	}
+	decode(&d, `[{"topic":"pend01-st-video","scopes":["host"],"userAgent":"x\u0079z"}]`)
+	if c.Topic != "pend00-st-video" || !reflect.DeepEqual(c.Scopes, []string{"expt", "read"}) || c.UserAgent != "abc" {
+		t.Errorf("changed afterwards: %+v", c)
+	}
+}
+
+func TestDecodeTooManyRecords(t *testing.T) {
+	const one = `{"topic":"a"}`
+	msg := "[" + strings.Repeat(one+",", maxRecords) + one + "]"
+	var d Decoder
+	frames, skipped := decode(&d, msg)
+	if len(frames) != 0 || skipped.Rubbish != 1 {
+		t.Errorf("%d frames, %+v", len(frames), skipped)
+	}
+	if _, skipped = decode(&d, "[]"); skipped.Rubbish != 0 || cap(d.conns) > roomy {
+		t.Errorf("room for %d records is kept, %+v", cap(d.conns), skipped)
+	}
+}
+
+func TestWordsAreBounded(t *testing.T) {
+	var d Decoder
+	for i := range 3 * maxWords {
+		b := []byte{byte(i), byte(i >> 8), byte(i >> 16)}
+		if s := d.words.intern(b); s != string(b) {
+			t.Fatalf("%q interned as %q", b, s)
+		}
+	}
+	if n := len(d.words.known); n > maxWords || n == 0 {
+		t.Errorf("%d words are kept", n)
+	}
+	long := make([]byte, maxText)
+	for i := range 2 * maxWordsSize / maxText {
+		long[0], long[1] = byte(i), byte(i>>8)
+		d.words.intern(long)
+	}
+	if d.words.size > maxWordsSize {
+		t.Errorf("%d bytes of words are kept", d.words.size)
+	}
+}
+
+func TestDecodeAllocatesNothing(t *testing.T) {
+	var d Decoder
+	text, err := os.ReadFile("testdata/relay-0.7.0-students-and-silent.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jump, err := os.ReadFile("testdata/jump-0.4.0-with-clients.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := bigFrame(1000)
+	n := 0
+	count := func(c []health.Conn) { n += len(c) }
+	if allocs := testing.AllocsPerRun(20, func() {
+		d.Decode(text, count)
+		d.Decode(jump, count)
+		d.Decode(big, count)
+	}); allocs != 0 {
+		t.Errorf("%v allocations for known connections", allocs)
+	}
+	if n == 0 {
+		t.Error("nothing decoded")
+	}
+}
+
+func TestDurationAgreesWithTime(t *testing.T) {
+	for v := time.Duration(1); v < absurd && v > 0; v = v*3 + v/7 {
+		for _, d := range []time.Duration{v, v - 1, v / 1000 * 1000} {
+			if got, ok := duration([]byte(d.String())); !ok || got != d {
+				t.Errorf("%v: %v, %v", d, got, ok)
+			}
+		}
+	}
+	if _, ok := duration([]byte(time.Duration(math.MaxInt64).String())); ok {
+		t.Error("the absurd was taken for a duration")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, name := range []string{"relay-0.7.0-frames.jsonl", "relay-0.9.3-frames.jsonl", "jump-0.4.0-with-clients.jsonl"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		line, _, _ := strings.Cut(string(text), "\n")
+		f.Add(line[:strings.Index(line, "},{")+1] + "]")
+	}
+	for _, s := range []string{
+		`[]null{"cmd":"update"}[{"topic":"a\ud83d\ude00","scopes":["x",null]}]`,
+		`[{"topic":"a","stats":{"tx":{"last":1.5e9,"size":1e999},"rx":null}}]`,
+		"[{\"topic\":\"\xff\",\"statistcs\":{\"last\":\"1h2.5\u00b5s\"}}] 1 true[",
+		`[{"topic":"a","expires_at":"2026-02-29T00:00:00.5Z","connected":"2026-11-20T23:10:02+02:00"}]`,
+	} {
+		f.Add(s)
+	}
+	var d Decoder
+	f.Fuzz(func(t *testing.T, msg string) { compare(t, &d, msg) })
+}
+
+// The two benchmarks are a pair: the first should take no more than a fifth of
+// the second.
+func BenchmarkDecode(b *testing.B) {
+	msg := bigFrame(20_000)
+	var d Decoder
+	n := 0
+	count := func(c []health.Conn) { n += len(c) }
+	d.Decode(msg, count)
+	b.SetBytes(int64(len(msg)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Decode(msg, count)
+	}
+}
+
+func BenchmarkDecodeWithEncodingJSON(b *testing.B) {
+	msg := bigFrame(20_000)
+	type traffic struct {
+		Last string
+		Size float64
+		FPS  float64
+	}
+	type record struct {
+		Topic      string
+		Scopes     []string
+		UserAgent  string
+		RemoteAddr string
+		Connected  time.Time
+		ExpiresAt  time.Time
+		CanRead    bool
+		CanWrite   bool
+		Stats      *struct{ Tx, Rx traffic }
+	}
+	convert := func(from traffic) health.Traffic {
+		if from.Last == "Never" {
+			return health.Traffic{Never: true, Size: from.Size, FPS: from.FPS}
+		}
+		last, err := time.ParseDuration(from.Last)
+		return health.Traffic{Last: last, Never: err != nil, Size: from.Size, FPS: from.FPS}
+	}
+	b.SetBytes(int64(len(msg)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var records []record
+		if err := json.Unmarshal(msg, &records); err != nil {
+			b.Fatal(err)
+		}
+		conns := make([]health.Conn, len(records))
+		for i, r := range records {
+			c := &conns[i]
+			*c = health.Conn{Topic: r.Topic, Scopes: r.Scopes, UserAgent: r.UserAgent, RemoteAddr: r.RemoteAddr,
+				ConnectedAt: r.Connected, ExpiresAt: r.ExpiresAt, CanRead: r.CanRead, CanWrite: r.CanWrite, StatsKnown: r.Stats != nil}
+			if r.Stats == nil {
+				continue
+			}
+			c.Tx, c.Rx = convert(r.Stats.Tx), convert(r.Stats.Rx)
+		}
+	}
+}

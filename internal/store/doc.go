@@ -1,0 +1,40 @@
+// Package store keeps what must outlive the server: each experiment's state, the
+// events, and the mails to send, in an SQLite file or, for trials, in memory.
+//
+// One [Commit] is one transaction: state, events and mail of a check are kept
+// together or not at all, and once it has returned they survive a crash of the
+// server and the loss of power. Internal/app commits before anything is told or
+// booked; internal/notify reads the outbox and marks what became of each mail;
+// internal/serve reads histories and mails for people.
+//
+// The package never decides what is worth keeping, renders nothing, sends
+// nothing and starts no goroutine. Both stores hand out values of their own:
+// changing what was given or received changes nothing that is kept.
+//
+// # The file
+//
+// One server writes one file: a lock on a file beside it (status.db.lock), which
+// the system drops even when the server is killed, keeps a second one out. SQLite runs with
+// a write-ahead log, so that readers never wait for the writer, and with
+// synchronous=FULL: with the weaker setting that is usual beside such a log, a
+// loss of power may take back the latest transactions, and a mail that was sent
+// would be sent again. Only complete transactions are ever seen after a crash.
+//
+// # What happens to the file while the server runs
+//
+// Before each write the store looks whether the file at its path is still the
+// one it has open. A deleted file is written anew from what is still open, so that
+// nothing is lost; a replaced one, for instance by a restored backup, is
+// opened in place of the old one. After an error of the disk the file is
+// opened again at the next write. While that isn't possible, every write returns
+// an error that says what to do ([ErrGone], [ErrFull], [ErrReadOnly],
+// [ErrLocked], [ErrCorrupt], [ErrDisk]) and reads give what they can.
+//
+// # What is kept how long
+//
+// Of each experiment the newest events, as many as [Options] says. A forgotten
+// experiment leaves its events readable for [Options.KeepForgotten]. A mail that
+// nobody waits for any more is dropped [Options.KeepMail] after its check. The
+// space of what was dropped is given back to the file system bit by bit. All this
+// is done along with commits: what is never written needs no tidying.
+package store

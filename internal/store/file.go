@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// file is one opened database: a connection that writes and a few that read.
+type file struct {
+	path string
+	info os.FileInfo // of the file as it was opened
+	w, r *sql.DB
+	st   statements
+
+	// gate is held for reading by reads, so that close waits for them: the last
+	// connection to a database deletes its log by name, and that name may
+	// belong to the next one by then.
+	gate   sync.RWMutex
+	closed bool
+}
+
+const (
+	busyTimeout = time.Second // for a person's sqlite3 shell: no other server can be there
+	readers     = 4
+	logLimit    = 16 << 20 // bytes; a longer write-ahead log is cut to this when it starts over
+)
+
+// dsn spells out how a database is opened. mode=rw never makes a file: a
+// connection renewed after the file was deleted must fail, not begin afresh.
+func dsn(path string, settings ...string) string {
+	q := url.Values{"mode": {"rw"}, "_error_rc": {"1"}, "_dqs": {"0"}, "_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())}}
+	for i := 0; i+1 < len(settings); i += 2 {
+		q.Add(settings[i], settings[i+1])
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+}
+
+// openFile opens the database at path, makes it where there is none, brings it to the
+// newest schema and makes sure that it can be written.
+func openFile(ctx context.Context, path string) (_ *file, err error) {
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := readMigrations(migrationFiles, "migrations/sqlite")
+	if err != nil {
+		return nil, err
+	}
+	// The first look changes nothing; the settings below would.
+	if err := lookFirst(ctx, path, len(steps)); err != nil {
+		return nil, err
+	}
+	f := &file{path: path, info: info}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	f.w, err = f.pool(1, dsn(path, // SQLite has one writer at a time; waiting in Go heeds ctx
+		"_txlock", "immediate",
+		"_defensive", "1",
+		"_auto_vacuum", "incremental", // heeded by a new file only
+		"_journal_mode", "wal",
+		"_synchronous", "full", // see the package's comment
+		"_foreign_keys", "1",
+		"_pragma", fmt.Sprintf("journal_size_limit(%d)", logLimit),
+	))
+	if err != nil {
+		return nil, err
+	}
+	var mode string
+	if err := f.w.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+		return nil, err
+	}
+	if mode != "wal" {
+		return nil, fmt.Errorf("the file system can't hold a write-ahead log (journal mode %s): put the file on a local disk", mode)
+	}
+	if err := migrate(ctx, f.w, steps); err != nil {
+		return nil, err
+	}
+	if err := f.st.prepare(ctx, f.w); err != nil {
+		return nil, err
+	}
+	if err := f.pulse(ctx); err != nil {
+		return nil, err
+	}
+	f.r, err = f.pool(readers, dsn(path, "_query_only", "1"))
+	if err != nil {
+		return nil, err
+	}
+	return f, f.fill(ctx)
+}
+
+// pool makes a pool of connections that are kept once they are open.
+func (f *file) pool(size int, dsn string) (*sql.DB, error) {
+	c, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(guard{c, f})
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	return db, nil
+}
+
+// fill opens every connection that will read, so that reading goes on when the
+// file is deleted. Only with its first read has a connection all files open.
+func (f *file) fill(ctx context.Context) error {
+	for range readers {
+		c, err := f.r.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close() // back into the pool, when all are open
+		var n int
+		if err := c.QueryRowContext(ctx, `SELECT count(*) FROM pulse`).Scan(&n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard opens no connection to another file than the first ones. Such a one would
+// even take the old file's log for the new one's.
+type guard struct {
+	driver.Connector
+	f *file
+}
+
+// Connect implements driver.Connector.
+func (g guard) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := g.f.here(); err != nil {
+		return nil, err
+	}
+	return g.Connector.Connect(ctx)
+}
+
+// makeFile makes an empty file, readable by us alone: it will hold addresses and
+// SQLite gives the files it adds the same mode.
+func makeFile(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: it is a %s, not a file: set STATUS_STORE to a file", ErrCorrupt, kindOf(info))
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func kindOf(info os.FileInfo) string {
+	if info.IsDir() {
+		return "directory"
+	}
+	return "device or pipe"
+}
+
+// makeDir makes the database's directory, but not the ones above it: a mistyped
+// path, or a disk that isn't mounted, should be noticed.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil:
+		return syncDir(filepath.Dir(dir))
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: there is no %s to make %s in: make it, or correct STATUS_STORE", ErrGone, filepath.Dir(dir), filepath.Base(dir))
+	}
+	return err
+}
+
+func lookFirst(ctx context.Context, path string, latest int) error {
+	db, err := sql.Open("sqlite", dsn(path, "_query_only", "1"))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = schemaVersion(ctx, db, latest)
+	return errors.Join(err, db.Close())
+}
+
+// errReplaced says that another file stands at the database's path.
+var errReplaced = fmt.Errorf("%w: another file is in its place", ErrGone)
+
+// here returns nil while the file at the path is the one that is open, an error
+// that is fs.ErrNotExist when there is none, errReplaced when it is another.
+func (f *file) here() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(info, f.info) {
+		return errReplaced
+	}
+	return nil
+}
+
+// pulse writes one row, to find out whether it can be done.
+func (f *file) pulse(ctx context.Context) error {
+	_, err := f.st.pulse.ExecContext(ctx, nanos(time.Now()))
+	return err
+}
+
+// transact runs fn in a transaction. Either everything is durable when it returns
+// nil, or nothing was done.
+func (f *file) transact(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := f.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// close waits for reads under way. It may be called again.
+func (f *file) close() error {
+	f.gate.Lock()
+	defer f.gate.Unlock()
+	f.closed = true
+	var errs []error
+	for _, db := range []*sql.DB{f.r, f.w} { // the writer last: it tidies up
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,60 @@
+package store_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// Whatever stands in the rows, reading them back never panics, hides nothing of
+// the others and is said.
+func FuzzKept(f *testing.F) {
+	for _, body := range []string{"", "null", "{}", "[]", `{"name":"b","since":5}`, `{"streams":[null,{}],"told":[{"since":"x"}]}`, strings.Repeat("[", 20_000),
+		`{"since":"2026-11-20T22:10:05+14:00","changes":[null]}`, `{"cadence":{"relay":null,"":1e3}}`, "\xff\x00"} {
+		f.Add(body)
+	}
+	path := filepath.Join(f.TempDir(), "status.db")
+	s := MustOpen(f, path, store.Options{})
+	MustCommit(f, s, store.Commit{At: t0, Records: []health.Record{record("a", 1), record("b", 1), record("c", 1)}, System: &health.SystemRecord{},
+		Events: []health.Event{event("a", 1), event("b", 1)}})
+	f.Fuzz(func(t *testing.T, body string) {
+		MustSQL(t, path, `UPDATE records SET body = ?1 WHERE name = 'b'; UPDATE system SET body = ?1;
+			UPDATE events SET stream_ok = ?1, issues = ?1 WHERE experiment = 'b'`, body)
+		kept, warnings, err := s.Kept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(kept.Records)+len(warnings) < 3 || len(kept.Records) < 2 {
+			t.Fatalf("%d records, warnings %v", len(kept.Records), warnings)
+		}
+		same(t, "a", kept.Records[0], record("a", 1))
+		if same := MustEvents(t, s, "a"); len(same) != 1 {
+			t.Fatal(same)
+		}
+		MustEvents(t, s, "b")
+		MustCommit(t, s, store.Commit{At: t0, Records: kept.Records, System: &kept.System})
+	})
+}
+
+// No text but its own is taken as a cursor, and none does harm.
+func FuzzCursor(f *testing.F) {
+	s := MustOpenMemory(f, store.Options{})
+	MustCommit(f, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mail: mail("1@lab", t0)})
+	_, next, err := s.AllEvents(f.Context(), t0, 1, "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(next)
+	f.Add("ZS45LjE")
+	f.Fuzz(func(t *testing.T, from string) {
+		if page, _, err := s.AllEvents(t.Context(), t0, 1, from); err == nil && len(page) > 1 {
+			t.Fatal(page)
+		}
+		if page, _, err := s.Mails(t.Context(), 1, from); err == nil && len(page) > 1 {
+			t.Fatal(page)
+		}
+	})
+}

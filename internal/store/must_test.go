@@ -1,0 +1,202 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // to look into files from outside
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+var t0 = time.Date(2026, 11, 20, 22, 10, 5, 123456789, time.UTC)
+
+// eachStore runs a test over both stores.
+func eachStore(t *testing.T, o store.Options, fn func(*testing.T, store.Store)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, MustOpen(t, filepath.Join(t.TempDir(), "status.db"), o)) })
+	t.Run("memory", func(t *testing.T) { fn(t, MustOpenMemory(t, o)) })
+}
+
+func MustOpen(tb testing.TB, path string, o store.Options) *store.SQLite {
+	tb.Helper()
+	s, err := store.Open(tb.Context(), path, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { MustClose(tb, s) })
+	return s
+}
+
+func MustOpenMemory(tb testing.TB, o store.Options) *store.Memory {
+	tb.Helper()
+	s, err := store.OpenMemory(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func MustClose(tb testing.TB, s store.Store) {
+	tb.Helper()
+	if err := s.Close(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func MustCommit(tb testing.TB, s store.Store, c store.Commit) {
+	tb.Helper()
+	if err := s.Commit(tb.Context(), c); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func MustKept(tb testing.TB, s store.Store) health.Kept {
+	tb.Helper()
+	kept, warnings, err := s.Kept(tb.Context())
+	if err != nil || len(warnings) > 0 {
+		tb.Fatal(err, warnings)
+	}
+	return kept
+}
+
+func MustEvents(tb testing.TB, s store.Store, experiment string) []health.Event {
+	tb.Helper()
+	events, err := s.Events(tb.Context(), experiment)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return events
+}
+
+// MustAllEvents reads all pages.
+func MustAllEvents(tb testing.TB, s store.Store, since time.Time, limit int) []store.StoredEvent {
+	tb.Helper()
+	var all []store.StoredEvent
+	for next, first := "", true; first || next != ""; first = false {
+		page, n, err := s.AllEvents(tb.Context(), since, limit, next)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if len(page) > limit {
+			tb.Fatalf("page of %d with limit %d", len(page), limit)
+		}
+		all, next = append(all, page...), n
+	}
+	return all
+}
+
+// MustMails reads all pages of the outbox.
+func MustMails(tb testing.TB, s store.Store, limit int) []health.Mail {
+	tb.Helper()
+	var all []health.Mail
+	for next, first := "", true; first || next != ""; first = false {
+		page, n, err := s.Mails(tb.Context(), limit, next)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all, next = append(all, page...), n
+	}
+	return all
+}
+
+func MustDue(tb testing.TB, s store.Store, now time.Time, limit int) []health.Mail {
+	tb.Helper()
+	due, err := s.DueMail(tb.Context(), now, limit)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return due
+}
+
+func MustMark(tb testing.TB, s store.Store, id string, rs ...health.Recipient) {
+	tb.Helper()
+	if err := s.MarkMail(tb.Context(), id, rs); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// MustSQL runs SQL on a database from outside, as a person's shell would.
+func MustSQL(tb testing.TB, path, query string, args ...any) {
+	tb.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(tb.Context(), query, args...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// MustCount gives the one number a query selects.
+func MustCount(tb testing.TB, path, query string) (n int64) {
+	tb.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(tb.Context(), query).Scan(&n); err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+// same fails unless got is want, down to the zone of each time.
+func same(tb testing.TB, what string, got, want any) {
+	tb.Helper()
+	if !reflect.DeepEqual(got, want) {
+		tb.Fatalf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+func event(name string, n int) health.Event {
+	topic := name + "-st-video"
+	return health.Event{Experiment: name, When: t0.Add(time.Duration(n) * time.Second), Healthy: n%2 == 0, JumpOK: true,
+		StreamOK: map[string]bool{topic: n%2 == 0, name + "-st-data": true}, Issues: []string{fmt.Sprintf("event %d", n), "unhealthy " + topic}}
+}
+
+// record fills every field that matters for keeping.
+func record(name string, n int) health.Record {
+	at := t0.Add(time.Duration(n) * time.Second)
+	return health.Record{Name: name, FirstSeen: t0, State: health.StateUnhealthy, Since: at, Assessed: true, JumpOK: true, JumpSince: at,
+		Streams: []health.StreamRecord{
+			{Topic: name + "-st-data", OK: true, Since: t0, LastActive: at},
+			{Topic: name + "-st-video", Missing: true, Since: at},
+		},
+		Told:    []health.Issue{{Code: health.MissingRequired, Experiment: name, Subject: name + "-st-video", Since: at}},
+		Changes: []time.Time{t0, at}, Unsteady: []string{name + "-st-video"}, Flapping: at, Events: n}
+}
+
+func mail(id string, at time.Time, to ...string) *health.Mail {
+	m := &health.Mail{ID: id, At: at, From: "lab@example.org", Subject: "Lab: pend00 é", Raw: []byte("Subject: x\r\n\r\n" + id + "\x00\xff\r\n")}
+	for _, address := range to {
+		m.Recipients = append(m.Recipients, health.Recipient{Address: address, Fate: health.Queued})
+	}
+	return m
+}
+
+// MustHold writes to a database from outside and keeps its lock until released.
+func MustHold(tb testing.TB, path string) (release func()) {
+	tb.Helper()
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tx, err := db.BeginTx(tb.Context(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			tb.Error(err)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// Whatever is done, in whatever order, both stores hold the same, and the file
+// holds it after a restart too.
+func TestBothStoresAgree(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	o := store.Options{EventsPerExperiment: 4, KeepMail: 48 * time.Hour, KeepForgotten: 48 * time.Hour}
+	path := filepath.Join(t.TempDir(), "status.db")
+	var file store.Store = MustOpen(t, path, o)
+	memory := MustOpenMemory(t, o)
+	now, mails := t0, 0
+	name := func() string { return fmt.Sprintf("pend%02d", rng.IntN(6)) }
+	for range 80 {
+		now = now.Add(time.Duration(rng.IntN(300)-20) * time.Minute) // back too, at times
+		switch rng.IntN(10) {
+		default:
+			c := store.Commit{At: now}
+			for range rng.IntN(4) {
+				e := event(name(), rng.IntN(100))
+				e.When = now.Add(time.Duration(rng.IntN(3)) * time.Second)
+				c.Events = append(c.Events, e)
+			}
+			for range rng.IntN(3) {
+				c.Records = append(c.Records, record(name(), rng.IntN(100)))
+			}
+			for range rng.IntN(2) {
+				c.Forgotten = append(c.Forgotten, name())
+			}
+			if rng.IntN(2) == 0 {
+				c.System = &health.SystemRecord{Told: []health.Issue{{Code: health.BookSilent, Since: now}}}
+			}
+			if rng.IntN(2) == 0 {
+				mails++
+				c.Mail = mail(fmt.Sprint(mails), now, "a@x", "b@x", "c@x")
+				c.Mail.Recipients[1].Next = now.Add(time.Hour)
+			}
+			MustCommit(t, file, c)
+			MustCommit(t, memory, c)
+		case 0, 1, 2, 3:
+			r := health.Recipient{Address: []string{"a@x", "b@x", "c@x", "d@x"}[rng.IntN(4)], Attempts: rng.IntN(5), LastErr: "451",
+				Fate: []health.Fate{health.Queued, health.Sent, health.Failed}[rng.IntN(3)], Next: now.Add(time.Duration(rng.IntN(100)) * time.Minute)}
+			id, rs := fmt.Sprint(1+rng.IntN(mails+1)), []health.Recipient{r}
+			if a, b := file.MarkMail(t.Context(), id, rs), memory.MarkMail(t.Context(), id, rs); (a == nil) != (b == nil) {
+				t.Fatalf("marking %s: %v and %v", id, a, b)
+			}
+		case 4:
+			MustClose(t, file)
+			file = MustOpen(t, path, o)
+			// A sweep is due at the first commit after a start; bring memory to the same.
+			c := store.Commit{At: now, System: &health.SystemRecord{}}
+			MustCommit(t, file, c)
+			MustCommit(t, memory, store.Commit{At: now.Add(-100 * 24 * time.Hour), System: c.System})
+			MustCommit(t, memory, c)
+		}
+		agree(t, file, memory, now)
+	}
+}
+
+func agree(t *testing.T, a, b store.Store, now time.Time) {
+	t.Helper()
+	same(t, "kept", MustKept(t, a), MustKept(t, b))
+	same(t, "all events", MustAllEvents(t, a, time.Time{}, 7), MustAllEvents(t, b, time.Time{}, 7))
+	same(t, "some events", MustAllEvents(t, a, now.Add(-24*time.Hour), 7), MustAllEvents(t, b, now.Add(-24*time.Hour), 7))
+	same(t, "events", MustEvents(t, a, "pend00"), MustEvents(t, b, "pend00"))
+	same(t, "mails", MustMails(t, a, 7), MustMails(t, b, 7))
+	same(t, "due", MustDue(t, a, now, 7), MustDue(t, b, now, 7))
+	type counts struct {
+		queued, sent, failed int
+		oldest, next         time.Time
+		any                  bool
+	}
+	count := func(s store.Store) (c counts) {
+		var err error
+		if c.queued, c.sent, c.failed, c.oldest, err = s.MailCounts(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if c.next, c.any, err = s.NextMail(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	same(t, "counts", count(a), count(b))
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+)
+
+// ready gives the file to write to, and sees first that it is the one people
+// find at the path: what is written to a deleted file is lost without an error.
+// The caller has the turn.
+func (s *SQLite) ready(ctx context.Context) (*file, error) {
+	if s.closed {
+		return nil, ErrClosed
+	}
+	f := s.cur.Load()
+	where := f.here()
+	if where == nil && !s.suspect && s.lock.stands(s.lockPath()) {
+		return f, nil
+	}
+	var missing bool
+	switch {
+	case where == nil, errors.Is(where, errReplaced):
+	case errors.Is(where, fs.ErrNotExist):
+		missing = true
+	default:
+		return nil, where
+	}
+	if err := s.lockAgain(); err != nil {
+		return nil, err
+	}
+	log := s.opts.Log.WithField("file", s.path)
+	switch {
+	case missing:
+		if err := s.rescue(ctx, f, log); err != nil {
+			return nil, fmt.Errorf("write the deleted file anew: %w", err)
+		}
+	case where != nil:
+		log.Warn("The database was replaced by another file while in use. Going on with the new one.")
+		// First of all, so that the old one's log is never taken for the new one's.
+		s.drop(f, log)
+	}
+	fresh, err := openFile(ctx, s.path)
+	if err != nil {
+		return nil, fmt.Errorf("open it again: %w", err)
+	}
+	s.cur.Store(fresh)
+	s.suspect = false
+	s.drop(f, log)
+	if err := fresh.trimAll(ctx, s.opts.EventsPerExperiment); err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
+// lockAgain renews the lock when its file was deleted, as with its directory.
+func (s *SQLite) lockAgain() error {
+	if s.lock.stands(s.lockPath()) {
+		return nil
+	}
+	if err := makeDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	l, err := takeLock(s.lockPath())
+	if err != nil {
+		return err
+	}
+	old := s.lock
+	s.lock = l
+	return old.release()
+}
+
+// rescue puts what a deleted database holds back at its path. The file is there
+// for as long as we have it open, only its name is gone.
+func (s *SQLite) rescue(ctx context.Context, f *file, log logrus.FieldLogger) error {
+	aside := s.path + ".rescue"
+	if !f.closed {
+		if err := s.saveAside(ctx, f, aside, log); err != nil {
+			return err
+		}
+	}
+	if !s.saved {
+		log.Warn("The database was deleted. A new one is begun.")
+		return nil
+	}
+	if err := os.Rename(aside, s.path); err != nil {
+		return err // tried again at the next write: the copy is all there is by now
+	}
+	s.saved = false
+	log.Warn("The database was deleted while in use. It has been written anew; nothing is lost.")
+	return syncDir(filepath.Dir(s.path))
+}
+
+// saveAside copies a deleted database and closes it. One that
+// can't be read is closed only: s.saved tells which.
+func (s *SQLite) saveAside(ctx context.Context, f *file, aside string, log logrus.FieldLogger) error {
+	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // an incomplete one
+	}
+	if err := makeFile(aside); err != nil {
+		return err
+	}
+	_, err := f.w.ExecContext(ctx, `VACUUM INTO ?`, aside)
+	if err == nil {
+		err = syncFile(aside)
+	}
+	hopeless := errors.Is(classify(s.path, err), ErrCorrupt) || errors.Is(err, fs.ErrNotExist) // the latter: no connection is left
+	if err != nil && !hopeless {
+		return errors.Join(err, os.Remove(aside))
+	}
+	if s.saved = err == nil; !s.saved {
+		log.WithError(err).Warn("The deleted database can't be read any more.")
+	}
+	s.drop(f, log)
+	return nil
+}
+
+// drop closes a database that no longer is at its path, and removes its log where
+// that was left: beside another database it would be taken for that one's and ruin it.
+func (s *SQLite) drop(f *file, log logrus.FieldLogger) {
+	if f.closed {
+		return
+	}
+	gone := f.here() != nil
+	if err := f.close(); err != nil {
+		log.WithError(err).Warn("Closing the old database failed. Going on with the new one.")
+	}
+	if !gone || s.cur.Load() != f {
+		return
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Remove(s.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			log.WithError(err).Warn("A file of the old database can't be removed. Remove it while the server is stopped.")
+		}
+	}
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

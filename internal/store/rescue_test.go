@@ -1,0 +1,291 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// filled opens a store at path with one of everything, number 1.
+func filled(t *testing.T, path string) (*store.SQLite, *logtest.Hook) {
+	t.Helper()
+	log, hook := logtest.NewNullLogger()
+	s := MustOpen(t, path, store.Options{Log: log})
+	MustCommit(t, s, step(1))
+	return s, hook
+}
+
+func step(n int) store.Commit {
+	return store.Commit{At: t0, Events: []health.Event{event("pend00", n)}, Records: []health.Record{record("pend00", n)},
+		Mail: mail(string(rune('a'+n))+"@lab", t0, "a@x")}
+}
+
+// holds fails unless the store, and the file once closed, hold the steps 1 to n.
+func holds(t *testing.T, s *store.SQLite, n int) {
+	t.Helper()
+	check := func(s store.Store) {
+		t.Helper()
+		same(t, "record", MustKept(t, s).Records, []health.Record{record("pend00", n)})
+		if events, mails := len(MustEvents(t, s, "pend00")), len(MustDue(t, s, t0, 100)); events != n || mails != n {
+			t.Errorf("%d events and %d mails, want %d", events, mails, n)
+		}
+	}
+	check(s)
+	MustClose(t, s)
+	check(MustOpen(t, s.Path(), store.Options{}))
+	if n := MustCount(t, s.Path(), `SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'`); n != 0 {
+		t.Errorf("%d faults in the file", n)
+	}
+	if n := MustCount(t, s.Path(), `SELECT auto_vacuum FROM pragma_auto_vacuum`); n != 2 {
+		t.Errorf("auto_vacuum is %d", n)
+	}
+	for _, left := range []string{".rescue", ".rescue-journal", ".rescue-wal"} {
+		if _, err := os.Stat(s.Path() + left); err == nil {
+			t.Errorf("%s is left behind", left)
+		}
+	}
+}
+
+func warned(t *testing.T, hook *logtest.Hook, text string) {
+	t.Helper()
+	for _, e := range hook.AllEntries() {
+		if e.Level == logrus.WarnLevel && strings.Contains(e.Message, text) {
+			return
+		}
+	}
+	t.Errorf("nobody is told %q: %v", text, hook.AllEntries())
+}
+
+func TestDeletedFileIsWrittenAnew(t *testing.T) {
+	for name, remove := range map[string]func(path string) error{
+		"the database alone": os.Remove,
+		"with log":           func(path string) error { return errors.Join(os.Remove(path), os.Remove(path+"-wal")) },
+		"with log and its index": func(path string) error {
+			return errors.Join(os.Remove(path), os.Remove(path+"-wal"), os.Remove(path+"-shm"))
+		},
+		"with the lock":             func(path string) error { return errors.Join(os.Remove(path), os.Remove(path+".lock")) },
+		"the lock alone":            func(path string) error { return os.Remove(path + ".lock") },
+		"the directory":             func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
+		"by renaming":               func(path string) error { return os.Rename(path, path+".old") },
+		"by renaming the directory": func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state", "status.db")
+			s, hook := filled(t, path)
+			if err := remove(path); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "still readable", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+			MustCommit(t, s, step(2))
+			if name != "the lock alone" {
+				warned(t, hook, "nothing is lost")
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+				t.Errorf("file: %v, %v", info, err)
+			}
+			if _, err := store.Open(t.Context(), path, store.Options{}); !errors.Is(err, store.ErrLocked) {
+				t.Errorf("another server gets in: %v", err)
+			}
+			MustCommit(t, s, step(3))
+			holds(t, s, 3)
+		})
+	}
+}
+
+func TestPingAndMarkNoticeADeletedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "status.db")
+	s, _ := filled(t, path)
+	for _, call := range []func() error{
+		func() error { return s.Ping(t.Context()) },
+		func() error {
+			return s.MarkMail(t.Context(), "b@lab", []health.Recipient{{Address: "a@x", Fate: health.Queued, Attempts: 1}})
+		},
+	} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Size(); !errors.Is(err, store.ErrGone) {
+			t.Errorf("size: %v", err)
+		}
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	MustCommit(t, s, step(2))
+	if due := MustDue(t, s, t0, 10); due[0].Recipients[0].Attempts != 1 {
+		t.Errorf("the mark is lost: %+v", due)
+	}
+	holds(t, s, 2)
+}
+
+// While there is no place to write to, every write says so, reads go on, and
+// nothing needs a restart.
+func TestDirectoryGoneForAWhile(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "mount")
+	path := filepath.Join(base, "state", "status.db")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := filled(t, path)
+	if err := os.RemoveAll(base); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for _, err := range []error{s.Commit(t.Context(), step(2)), s.Ping(t.Context())} {
+			if !errors.Is(err, store.ErrGone) || !strings.Contains(err.Error(), "correct STATUS_STORE") {
+				t.Fatal(err)
+			}
+		}
+		same(t, "still readable", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+	}
+	// Something else in the way, then the disk is back.
+	if err := os.Mkdir(base, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Dir(path), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), step(2)); !errors.Is(err, store.ErrGone) {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	MustCommit(t, s, step(2))
+	holds(t, s, 2)
+}
+
+func TestReplacedFileIsTakenUp(t *testing.T) {
+	dir := t.TempDir()
+	backup, path := filepath.Join(dir, "backup.db"), filepath.Join(dir, "status.db")
+	b, _ := filled(t, backup)
+	MustCommit(t, b, step(2))
+	MustClose(t, b)
+
+	s, hook := filled(t, path)
+	for n := 2; n < 20; n++ { // its log must not end up in the backup
+		MustCommit(t, s, step(n))
+	}
+	if err := os.Rename(backup, path); err != nil {
+		t.Fatal(err)
+	}
+	MustCommit(t, s, step(3))
+	warned(t, hook, "replaced by another file")
+	holds(t, s, 3)
+}
+
+func TestReplacedByRubbish(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "status.db")
+	s, _ := filled(t, path)
+	rubbish := filepath.Join(dir, "rubbish")
+	if err := os.WriteFile(rubbish, []byte(strings.Repeat("rubbish\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(rubbish, path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Commit(t.Context(), step(2)); !errors.Is(err, store.ErrCorrupt) {
+			t.Fatal(err)
+		}
+		if _, err := s.Events(t.Context(), "pend00"); !errors.Is(err, store.ErrGone) {
+			t.Errorf("read from nothing: %v", err)
+		}
+	}
+	// The rubbish is taken away: what was in the old file is gone by now.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	MustCommit(t, s, step(1))
+	holds(t, s, 1)
+}
+
+// Errors of SQLite itself, provoked by settings on the writing connection. The
+// same file goes on once the cause is over.
+func TestRunningErrorsPass(t *testing.T) {
+	big := step(2)
+	big.Mail.Raw = make([]byte, 1<<20)
+	for name, tc := range map[string]struct {
+		spoil string
+		heal  string // empty: the store heals itself by opening the file again
+		want  error
+		says  string
+	}{
+		"disk full": {`PRAGMA max_page_count = 1`, `PRAGMA max_page_count = 1000000`, store.ErrFull, "free some space"},
+		"read-only": {`PRAGMA query_only = 1`, ``, store.ErrReadOnly, "write access"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := filled(t, filepath.Join(t.TempDir(), "status.db"))
+			if err := s.ExecWriter(t.Context(), tc.spoil); err != nil {
+				t.Fatal(err)
+			}
+			err := s.Commit(t.Context(), big)
+			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
+				t.Fatal(err)
+			}
+			same(t, "nothing of it was kept", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+			if tc.heal != "" {
+				if err := s.ExecWriter(t.Context(), tc.heal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			MustCommit(t, s, big)
+			holds(t, s, 2)
+		})
+	}
+}
+
+func TestLockedByAShell(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "status.db")
+	s, _ := filled(t, path)
+	release := MustHold(t, path)
+	start := time.Now()
+	if err := s.Commit(t.Context(), step(2)); !errors.Is(err, store.ErrLocked) {
+		t.Fatal(err)
+	}
+	if waited := time.Since(start); waited > 10*time.Second {
+		t.Errorf("waited for %v", waited)
+	}
+	same(t, "readable meanwhile", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+	release()
+	MustCommit(t, s, step(2))
+	holds(t, s, 2)
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "status.db")
+	for code, want := range map[int]error{
+		lib.SQLITE_FULL: store.ErrFull, lib.SQLITE_READONLY: store.ErrReadOnly, lib.SQLITE_READONLY_DIRECTORY: store.ErrReadOnly,
+		lib.SQLITE_READONLY_DBMOVED: store.ErrGone, lib.SQLITE_BUSY: store.ErrLocked, lib.SQLITE_BUSY_SNAPSHOT: store.ErrLocked,
+		lib.SQLITE_CORRUPT: store.ErrCorrupt, lib.SQLITE_NOTADB: store.ErrCorrupt, lib.SQLITE_CORRUPT_INDEX: store.ErrCorrupt,
+		lib.SQLITE_IOERR_WRITE: store.ErrDisk, lib.SQLITE_IOERR_FSYNC: store.ErrDisk, lib.SQLITE_CANTOPEN: store.ErrGone,
+		lib.SQLITE_ERROR: nil, lib.SQLITE_INTERRUPT: nil, lib.SQLITE_CONSTRAINT_UNIQUE: nil,
+	} {
+		if got := store.ClassifyCode(path, code); !errors.Is(got, want) {
+			t.Errorf("code %d is %v, want %v", code, got, want)
+		}
+	}
+	for _, err := range []error{store.ErrFull, store.ErrReadOnly, store.ErrLocked, store.ErrCorrupt, store.ErrGone, store.ErrDisk} {
+		if got := store.Explain("commit to", path, err); !errors.Is(got, err) || !strings.HasPrefix(got.Error(), "commit to "+path+": ") {
+			t.Errorf("%v", got)
+		}
+	}
+	if store.Explain("commit to", path, nil) != nil {
+		t.Error("no error explained")
+	}
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs everything that judges the source without running it, and fails where what
+# is generated differs from what is committed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+clean() { # what was checked, and how to mend it
+	if [ -n "$(git status --porcelain -- "${@:3}")" ]; then
+		git --no-pager diff --stat -- "${@:3}"
+		git status --short -- "${@:3}"
+		echo "$1 differs from what is committed: $2" >&2
+		exit 1
+	fi
+}
+
+step go vet
+go vet ./...
+
+step gofmt
+files=$(git ls-files '*.go' | grep -v -E '^serve/(models|restapi)/' | xargs gofmt -l)
+[ -z "$files" ] || { echo "not gofmt-ed: $files" >&2; exit 1; }
+
+step go fix
+patch=$(go list ./... | grep -v -E '/serve/(models|restapi)' | xargs go fix -diff)
+[ -z "$patch" ] || { echo "$patch"; echo "run go fix ./..." >&2; exit 1; }
+
+step golangci-lint
+go tool -modfile=internal/tools/go.mod golangci-lint run ./...
+
+step generated code
+scripts/generate.sh
+clean "generated code" "run scripts/generate.sh and commit" serve/models serve/restapi
+
+step go mod tidy
+go mod tidy -diff

@@ -1,0 +1,365 @@
+package serve
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+
+	"labstatus/internal/health"
+)
+
+func noEvents(context.Context, string) ([]health.Event, error) { return nil, nil }
+
+func noMoreEvents(context.Context, time.Time, int, string) ([]health.Event, string, error) {
+	return nil, "", nil
+}
+
+// Whatever goes wrong is said in the error form, with the right status, and names
+// what was at fault.
+func TestErrors(t *testing.T) {
+	broken := errors.New("read events: secret path /var/lib")
+	failing := func(o *Options) {
+		o.Events = func(context.Context, string) ([]health.Event, error) { return nil, broken }
+		o.AllEvents = func(context.Context, time.Time, int, string) ([]health.Event, string, error) { return nil, "", broken }
+	}
+	usual := newHandler(t)
+	panicking := func(o *Options) { o.System = func() SystemInfo { panic("secret path /var/lib") } }
+	for _, c := range []struct {
+		method, target string
+		status         int
+		names, allow   string
+		change         func(*Options)
+	}{
+		{"GET", "/nowhere", 404, "/nowhere", "", nil},
+		{"GET", "/api", 404, "/api", "", nil},
+		{"GET", "/api/v2/experiments", 404, "/api/v2/experiments", "", nil},
+		{"GET", "/api/v1", 404, "not found", "", nil},
+		{"GET", "/api/v1/nowhere", 404, "/api/v1/nowhere", "", nil},
+		{"GET", "/api/v1/experiments/nobody", 404, "nobody", "", nil},
+		{"GET", "/api/v1/experiments/r-pend00", 404, "topic stub", "", nil},
+		{"GET", "/api/v1/experiments/events/nobody", 404, "nobody", "", nil},
+		{"GET", "/api/v1/experiments/" + strings.Repeat("x", 257), 422, "name in path", "", nil},
+		{"POST", "/api/v1/experiments", 405, "POST", "GET", nil},
+		{"DELETE", "/api/v1/experiments/pend00", 405, "DELETE", "GET", nil},
+		{"POST", "/api/v1/swagger.json", 405, "POST", "GET, HEAD", nil},
+		{"PUT", "/", 405, "PUT", "GET, HEAD", nil},
+		{"POST", "/experiment?name=pend00", 405, "POST", "GET, HEAD", nil},
+		{"POST", "/healthz", 405, "POST", "GET, HEAD", nil},
+		{"POST", "/readyz", 405, "POST", "GET, HEAD", nil},
+		{"POST", "/status.css", 405, "POST", "GET, HEAD", nil},
+		{"GET", "/api/v1/experiments?state=ill", 422, "state in query", "", nil},
+		{"GET", "/api/v1/experiments?q=" + strings.Repeat("x", 201), 422, "q in query", "", nil},
+		{"GET", "/api/v1/events?limit=0", 422, "limit in query", "", nil},
+		{"GET", "/api/v1/events?limit=1001", 422, "limit in query", "", nil},
+		{"GET", "/api/v1/events?limit=many", 422, "limit in query", "", nil},
+		{"GET", "/api/v1/events?since=yesterday", 422, "since in query", "", nil},
+		{"GET", "/api/v1/events?since=yesterday&limit=many", 422, "since in query", "", nil},
+		{"GET", "/api/v1/events?since=yesterday&limit=many", 422, "limit in query", "", nil},
+		{"GET", "/api/v1/events?cursor=made-up", 422, "cursor in query", "", nil},
+		{"GET", "/api/v1/events", 503, "store", "", failing},
+		{"GET", "/api/v1/experiments/events/pend00", 503, "store", "", failing},
+		{"GET", "/api/v1/system", 500, "log", "", panicking},
+	} {
+		t.Run(fmt.Sprint(c.method, " ", clip(c.target, 60)), func(t *testing.T) {
+			h := usual
+			if c.change != nil {
+				h = newHandler(t, c.change)
+			}
+			w := do(t, h, c.method, c.target)
+			if w.Code != c.status {
+				t.Fatalf("status %d, want %d: %s", w.Code, c.status, w.Body)
+			}
+			var form struct {
+				Code    *int
+				Message *string
+			}
+			dec := json.NewDecoder(w.Body)
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&form); err != nil || form.Code == nil || form.Message == nil {
+				t.Fatalf("not the error form: %v", err)
+			}
+			if *form.Code != c.status {
+				t.Errorf("code %d, want %d", *form.Code, c.status)
+			}
+			if !strings.Contains(*form.Message, c.names) {
+				t.Errorf("message %q doesn't name %q", *form.Message, c.names)
+			}
+			if strings.Contains(*form.Message, "secret") {
+				t.Errorf("message %q tells internals", *form.Message)
+			}
+			if got := w.Header().Get("Allow"); got != c.allow {
+				t.Errorf("Allow %q, want %q", got, c.allow)
+			}
+			if got := w.Header().Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control %q", got)
+			}
+		})
+	}
+}
+
+// A reader that already has the list is told so, in whatever encoding it has it,
+// until a new snapshot comes.
+func TestTagsAndCompression(t *testing.T) {
+	snap := labSnapshot()
+	h := newHandler(t, func(o *Options) { o.Snapshot = func() *health.Snapshot { return snap } })
+	plain := get(t, h, basePath+"/experiments").Body.Bytes()
+	tags := make(map[string]bool)
+	for _, c := range []struct{ accept, encoding string }{
+		{"", ""}, {"identity", ""}, {"gzip", "gzip"}, {"zstd", "zstd"}, {"gzip, deflate, br, zstd", "zstd"},
+		{"zstd;q=0.1, gzip;q=0.9", "gzip"}, {"*", "zstd"}, {"*;q=0", ""}, {"gzip;q=0", ""}, {"GZIP", "gzip"}, {"gzip;q=lots", ""}, {"br", ""},
+	} {
+		t.Run(c.accept, func(t *testing.T) {
+			w := get(t, h, basePath+"/experiments", "Accept-Encoding", c.accept)
+			if got := w.Header().Get("Content-Encoding"); got != c.encoding {
+				t.Fatalf("Content-Encoding %q, want %q", got, c.encoding)
+			}
+			if !strings.Contains(w.Header().Get("Vary"), "Accept-Encoding") {
+				t.Error("no Vary")
+			}
+			if got := w.Header().Get("Content-Length"); got != fmt.Sprint(w.Body.Len()) {
+				t.Errorf("Content-Length %s of %d", got, w.Body.Len())
+			}
+			if got := unpack(t, c.encoding, w.Body.Bytes()); !bytes.Equal(got, plain) {
+				t.Error("the content differs")
+			}
+			tag := w.Header().Get("ETag")
+			if !strings.HasPrefix(tag, `"`) {
+				t.Fatalf("tag %q is not strong", tag)
+			}
+			tags[tag] = true
+			for _, known := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+				w := get(t, h, basePath+"/experiments", "Accept-Encoding", c.accept, "If-None-Match", known)
+				if w.Code != 304 || w.Body.Len() != 0 || w.Header().Get("ETag") != tag {
+					t.Errorf("with %s known: %d, %d bytes, tag %s", known, w.Code, w.Body.Len(), w.Header().Get("ETag"))
+				}
+			}
+			if w := get(t, h, basePath+"/experiments", "If-None-Match", `"other"`); w.Code != 200 {
+				t.Errorf("with another one known: %d", w.Code)
+			}
+		})
+	}
+	if len(tags) != 3 {
+		t.Errorf("three encodings have the tags %v", tags)
+	}
+	changed := *snap
+	changed.Version++
+	changed.Experiments = changed.Experiments[1:]
+	snap = &changed
+	for tag := range tags {
+		if w := get(t, h, basePath+"/experiments", "If-None-Match", tag); w.Code != 200 {
+			t.Errorf("after a change: %d", w.Code)
+		}
+	}
+}
+
+func unpack(t *testing.T, encoding string, packed []byte) []byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(packed)
+	switch encoding {
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = z
+	case "zstd":
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		r = z
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Filters pick by state and by text in name, resources and issues.
+func TestFilters(t *testing.T) {
+	h := newHandler(t)
+	for query, want := range map[string]string{
+		"":                        "", // all, checked below
+		"?state=healthy":          "pend00 pend02",
+		"?state=starting":         "spin30",
+		"?state=unknown":          "trus05",
+		"?state=flapping":         "zeta",
+		"?q=R-SPIN":               "spin30",
+		"?q=missing+jump":         "pend01",
+		"?q=pend&state=unhealthy": "pend01",
+		"?q=nothing+like+it":      "",
+	} {
+		var got []struct {
+			Topic string `json:"topic_name"`
+		}
+		body := get(t, h, basePath+"/experiments"+query).Body.Bytes()
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, r := range got {
+			names = append(names, r.Topic)
+		}
+		if query == "" {
+			want = strings.Join([]string{hostile, "pend00", "pend01", "pend02", "spin30", "trus05", "zeta"}, " ")
+		}
+		if strings.Join(names, " ") != want {
+			t.Errorf("%s gives %q, want %q", query, names, want)
+		}
+		if len(names) == 0 && string(body) != "[]" {
+			t.Errorf("an empty list is %s", body)
+		}
+	}
+}
+
+// The report says what is known, and admits what isn't.
+func TestReportsTellTheTruth(t *testing.T) {
+	h := newHandler(t)
+	for name, want := range map[string]string{
+		"pend00": `{"available":true,"availability_known":true,"stats_known":true,"jump_known":true,"state":"healthy"}`,
+		"pend01": `{"available":false,"availability_known":true,"jump_ok":false,"issues":["missing jump","missing required pend01-st-video"],"stream_reports":{},"stream_ok":{"pend01-st-video":false},
+			"jump_report":{"can_read":false,"can_write":false,"remote_addr":"","scopes":[],"stats":{"rx":{},"tx":{}},"stats_known":false,"topic":"pend01","user_agent":""}}`,
+		"pend02": `{"available":false,"held":{"reason":"belt being changed"},"healthy":true}`,
+		"spin30": `{"available":false,"availability_known":false,"state":"starting","resource_name":"r-spin30","resources":[{"name":"r-spin30","available":false,"availability_known":false,"held":false,"required":[]}]}`,
+		"trus05": `{"available":false,"availability_known":false,"stats_known":false,"resource_name":"","resources":[],"jump_known":false,"jump_ok":true}`,
+	} {
+		var got, wanted map[string]any
+		if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(get(t, h, basePath+"/experiments/"+name).Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range wanted {
+			if fmt.Sprint(got[key]) != fmt.Sprint(value) {
+				t.Errorf("%s: %s is %v, want %v", name, key, got[key], value)
+			}
+		}
+	}
+}
+
+func TestEventsAreOldestFirst(t *testing.T) {
+	var got []struct{ When time.Time }
+	if err := json.Unmarshal(get(t, newHandler(t), basePath+"/experiments/events/pend01").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !got[0].When.Before(got[1].When) {
+		t.Errorf("events come as %v", got)
+	}
+}
+
+// The page of events passes on what was asked, and the cursor.
+func TestEventPages(t *testing.T) {
+	var since time.Time
+	var limit int
+	var cursor string
+	h := newHandler(t, func(o *Options) {
+		o.AllEvents = func(_ context.Context, s time.Time, l int, c string) ([]health.Event, string, error) {
+			since, limit, cursor = s, l, c
+			return labEvents("pend01"), "next&page", nil
+		}
+	})
+	w := get(t, h, basePath+"/events")
+	if !since.IsZero() || limit != 100 || cursor != "" {
+		t.Errorf("without parameters: %v %d %q", since, limit, cursor)
+	}
+	if !strings.Contains(w.Body.String(), `"next":"next\u0026page"`) {
+		t.Errorf("no cursor in %s", w.Body)
+	}
+	get(t, h, basePath+"/events?limit=1000&cursor=next%26page&since=2025-03-04T05:06:07%2B01:00")
+	if !since.Equal(time.Date(2025, 3, 4, 4, 6, 7, 0, time.UTC)) || limit != 1000 || cursor != "next&page" {
+		t.Errorf("with parameters: %v %d %q", since, limit, cursor)
+	}
+}
+
+// Names from outside go out as they came in, and never as markup.
+func TestHostileNames(t *testing.T) {
+	h := newHandler(t)
+	w := get(t, h, basePath+"/experiments/"+url.PathEscape(hostile))
+	var got struct {
+		Topic string `json:"topic_name"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Topic != hostile {
+		t.Errorf("%v: the name came back as %q", err, got.Topic)
+	}
+	if strings.Contains(w.Body.String(), "<script") {
+		t.Error("markup in JSON")
+	}
+	for _, name := range []string{"..", "a/b", "events", ":name", "*", "%", "a%2Fb", strings.Repeat("é", 128)} {
+		w := get(t, h, basePath+"/experiments/"+url.PathEscape(name))
+		if w.Code != 404 || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%q: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// A fault of ours is one line in the log, with its stack, and never half an answer.
+func TestPanicIsLogged(t *testing.T) {
+	log, hook := test.NewNullLogger()
+	h := newHandler(t, func(o *Options) {
+		o.Log = log
+		o.System = func() SystemInfo { panic("boom") }
+	})
+	if w := get(t, h, "/"); w.Code != 500 {
+		t.Errorf("status %d", w.Code)
+	}
+	if n := len(hook.AllEntries()); n != 1 {
+		t.Fatalf("%d lines in the log", n)
+	}
+	entry := hook.LastEntry()
+	if entry.Level != logrus.ErrorLevel || !strings.Contains(fmt.Sprint(entry.Data["stack"]), "serve.") {
+		t.Errorf("logged %v", entry)
+	}
+	started := protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		panic("boom")
+	}), log)
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("half an answer was ended as if it were whole")
+		}
+	}()
+	started.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+}
+
+func TestProbes(t *testing.T) {
+	var reasons []string
+	h := newHandler(t, func(o *Options) { o.Ready = func() []string { return reasons } })
+	if w := get(t, h, "/healthz"); w.Code != 200 {
+		t.Errorf("healthz: %d", w.Code)
+	}
+	if w := get(t, h, "/readyz"); w.Code != 200 || w.Body.String() != `{"code":200,"message":"ready","ready":true,"reasons":[]}` {
+		t.Errorf("ready: %d %s", w.Code, w.Body)
+	}
+	reasons = []string{"relay is silent", "the store can't be written"}
+	w := get(t, h, "/readyz")
+	want := `{"code":503,"message":"not ready: relay is silent; the store can't be written","ready":false,"reasons":["relay is silent","the store can't be written"]}`
+	if w.Code != 503 || w.Body.String() != want {
+		t.Errorf("not ready: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	_, err := New(Options{})
+	for _, field := range []string{"Snapshot", "Events", "AllEvents", "System", "Ready", "Log"} {
+		if err == nil || !strings.Contains(err.Error(), "Options."+field) {
+			t.Errorf("%v doesn't name %s", err, field)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+// Keeps the page up to date without moving it under the reader. Without this
+// file the page reloads itself.
+"use strict";
+(() => {
+  const every = 10000;
+  const lost = document.getElementById("lost");
+
+  async function refresh() {
+    try {
+      const answer = await fetch(location.href, { cache: "no-cache", signal: AbortSignal.timeout(every) });
+      if (!answer.ok) throw new Error(answer.status);
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const focused = document.activeElement?.closest("main a")?.getAttribute("href");
+      document.querySelector("main").replaceWith(fresh.querySelector("main"));
+      document.title = fresh.title;
+      if (focused) {
+        document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+      }
+      lost.hidden = true;
+    } catch {
+      lost.hidden = false;
+    }
+  }
+
+  async function loop() {
+    if (!document.hidden) await refresh();
+    setTimeout(loop, every);
+  }
+  setTimeout(loop, every);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+})();

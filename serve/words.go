@@ -1,0 +1,141 @@
+package serve
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"labstatus/internal/health"
+)
+
+// span words a length of time with as much precision as a person needs.
+func span(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60), " 0 min")
+	default:
+		return strings.TrimSuffix(fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24), " 0 h")
+	}
+}
+
+// moment is an instant as seen from another one.
+type moment struct{ At, Now time.Time }
+
+// Stamp is for machines.
+func (m moment) Stamp() string { return m.At.UTC().Format(time.RFC3339) }
+
+// Full is the moment itself.
+func (m moment) Full() string { return m.At.UTC().Format("2006-01-02 15:04:05") + " UTC" }
+
+// Span is how long ago it was.
+func (m moment) Span() string { return span(m.Now.Sub(m.At)) }
+
+// plural gives "1 experiment", "2 experiments".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// headline says in one sentence what a maintainer wants to know first, and how
+// bad it is: "bad", "unsure" or "good".
+func headline(snap *health.Snapshot) (sentence, tone string) {
+	c := snap.Counts
+	need := c.Unhealthy + c.Flapping
+	switch {
+	case c.Total == 0 && snap.At.IsZero():
+		return "Nothing is known yet: the server has only just started", "unsure"
+	case c.Total == 0:
+		return "No experiments are known yet", "unsure"
+	case need == 1:
+		return fmt.Sprintf("1 of %s needs you", plural(c.Total, "experiment")), "bad"
+	case need > 1:
+		return fmt.Sprintf("%d of %s need you", need, plural(c.Total, "experiment")), "bad"
+	case c.Unknown == c.Total:
+		return fmt.Sprintf("How the %s are is not known at the moment", plural(c.Total, "experiment")), "unsure"
+	case c.Starting == c.Total:
+		return fmt.Sprintf("Starting: %s not judged yet", plural(c.Total, "experiment")), "unsure"
+	case c.Healthy == c.Total:
+		return allWell(c.Total), "good"
+	}
+	var rest []string
+	if c.Unknown > 0 {
+		rest = append(rest, fmt.Sprintf("%d not known", c.Unknown))
+	}
+	if c.Starting > 0 {
+		rest = append(rest, fmt.Sprintf("%d starting", c.Starting))
+	}
+	return fmt.Sprintf("%d of %s well, %s", c.Healthy, plural(c.Total, "experiment"), strings.Join(rest, ", ")), "unsure"
+}
+
+func allWell(total int) string {
+	if total == 1 {
+		return "The one experiment is well"
+	}
+	return fmt.Sprintf("All %d experiments are well", total)
+}
+
+// bookingWords says whether a resource can be booked, and why not.
+func bookingWords(r *health.ResourceReport) string {
+	var words string
+	switch {
+	case !r.Known:
+		words = "booking not read yet"
+	case r.Held && r.HeldReason != "":
+		words = "held off booking by a person: " + r.HeldReason
+	case r.Held:
+		words = "held off booking by a person"
+	case r.Available:
+		words = "can be booked"
+	default:
+		words = "closed for booking"
+	}
+	switch r.Wanted {
+	case health.Open:
+		words += ", being opened"
+	case health.Close:
+		words += ", being closed"
+	}
+	return words
+}
+
+// bookingLine does so for an experiment: once, where all its resources agree.
+func bookingLine(r *health.Report) string {
+	if len(r.Resources) == 0 {
+		return "not in the booking system"
+	}
+	first, agree := bookingWords(&r.Resources[0]), true
+	each := make([]string, 0, len(r.Resources))
+	for i := range r.Resources {
+		words := bookingWords(&r.Resources[i])
+		agree = agree && words == first
+		each = append(each, r.Resources[i].Name+": "+words)
+	}
+	if agree {
+		return first
+	}
+	return strings.Join(each, "; ")
+}
+
+// bookingMark is for the grid: only what differs from what a healthy experiment
+// should show.
+func bookingMark(r *health.Report) string {
+	b := bookingOf(r)
+	switch {
+	case len(r.Resources) == 0:
+		return ""
+	case b.held:
+		return "held"
+	case !b.known:
+		return "booking not read"
+	case !b.available:
+		return "closed"
+	}
+	return ""
+}
