@@ -180,6 +180,7 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 		"STATUS_LISTEN":              net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)),
 		"STATUS_STORE":               filepath.Join(folder, "status.db"),
 		"STATUS_EMAIL_SUBJECT":       "demo lab/status",
+		"STATUS_EMAIL_GROUP_WAIT":    d.faster(10 * time.Second).String(), // so that a failure of many is one mail
 		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(15 * time.Second).String(), // streams send once a real second
 		"STATUS_HEALTH_LAST_CHECKED": d.faster(30 * time.Second).String(),
 		"STATUS_HEALTH_STARTUP":      d.faster(30 * time.Second).String(),

@@ -72,7 +72,7 @@ func (c *Client) call(ctx context.Context, r request) error {
 		}
 		return fault(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // it was only read
 
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

@@ -71,7 +71,7 @@ func (k *Keeper) readAll(resources []health.Resource) {
 	}
 	for name := range k.unknown {
 		if !listed[name] {
-			_ = name
+			delete(k.unknown, name)
 		}
 	}
 	k.nudge()

@@ -51,14 +51,14 @@ func (k *Keeper) take() (*task, time.Duration) {
 	defer k.mu.Unlock()
 	now := time.Now()
 	j := k.queue.take(now)
-	due, any := k.queue.nextDue()
+	due, more := k.queue.nextDue()
 	if j == nil {
-		if !any {
+		if !more {
 			return nil, 0
 		}
 		return nil, due.Sub(now)
 	}
-	if any || k.queue.inLine() {
+	if more || k.queue.inLine() {
 		k.nudge() // while this worker is busy, another has to see to the rest
 	}
 	t := &task{job: j, wish: j.wish, rev: j.rev, read: j.read}

@@ -39,13 +39,19 @@ func (e *Engine) relayFrame(in Frame) {
 	for _, x := range e.order {
 		x.lastRelay, x.stale = in.At, true
 		for i, s := range slices.Backward(x.streams) {
-			if s.frame != e.relayFrames && !s.required && !settling {
+			if !s.required && (s.frame != e.relayFrames && !settling || !x.owns(s.topic)) {
 				e.dropStream(s, i) // its absence is no fault
 				continue
 			}
 			s.judge(e, in.At, settling)
 		}
 	}
+}
+
+// owns says whether the topic's name alone makes it a stream of the experiment.
+func (x *experiment) owns(topic string) bool {
+	stub, _, ok := SplitTopic(topic)
+	return ok && stub == x.name
 }
 
 // saw notes one of the stream's connections. The best one counts, in whatever

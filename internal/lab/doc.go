@@ -22,4 +22,24 @@
 // Nothing is simulated between two frames: an experiment is a few instants
 // (connected since, silent since), and a frame is computed from them and the
 // time at which it is sent. Frames are therefore exact in a bubble.
+//
+// # In a test
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		network := lab.NewNetwork()
+//		l, err := lab.New(lab.Options{Network: network, Experiments: lab.DemoExperiments(), RelayStats: true})
+//		…
+//		ctx, cancel := context.WithCancel(t.Context())
+//		var wg sync.WaitGroup
+//		wg.Go(func() { err = l.Run(ctx) })
+//		<-l.Ready()
+//		// Point the code under test at l.Env(), dialling by network.DialContext.
+//		l.Stream("pend00-st-video").Vanish()
+//		…
+//		cancel()
+//		wg.Wait()
+//	})
+//
+// Inside a bubble use the bubble's own t: a context made outside cannot be
+// waited on. Close idle HTTP connections before the bubble ends.
 package lab

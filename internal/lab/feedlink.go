@@ -19,7 +19,7 @@ const (
 	pongWithin  = 60 * time.Second
 	relayLimit  = 10 << 20 // bytes a client may send in one message
 	jumpLimit   = 65535
-	queueLength = 256 // messages a slow client may be behind
+	queueLength = 64 // messages a slow client may be behind
 )
 
 var upgrader = websocket.Upgrader{

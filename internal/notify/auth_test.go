@@ -62,7 +62,7 @@ func TestEveryWayToLogIn(t *testing.T) {
 				p.wg.Wait()
 				if c.refused != "" {
 					f, ok := errors.AsType[*ServerError](err)
-					if !ok || f.Stage != StageAuth || !strings.Contains(err.Error(), c.refused) || strings.Contains(talk.String(), "AUTH "+strings.ToUpper(string(c.auth))) {
+					if !ok || f.Stage != StageAuth || !strings.Contains(err.Error(), c.refused) || strings.Contains(talk.String(), "C: AUTH") {
 						t.Errorf("%v should be refused because %q\n%s", err, c.refused, &talk)
 					}
 					return
@@ -151,14 +151,14 @@ func TestAServerCannotSetEndlessWork(t *testing.T) {
 	ca := mustAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{tls: ca.good(t), auth: "SCRAM-SHA-256"}
-		server.at = func(stage, arg string) act {
-			if stage == "auth" {
+		server.at = func(stage, _ string) act {
+			switch stage {
+			case "auth":
 				return act{reply: "334 "}
+			case "accept", "banner", "ehlo", "starttls", "handshake", "cancel", "quit":
+				return act{}
 			}
-			if raw, err := base64.StdEncoding.DecodeString(stage); err == nil && len(raw) > 0 || arg != "" && stage != "mail" && stage != "ehlo" {
-				return act{reply: "334 " + base64.StdEncoding.EncodeToString([]byte("r=x,s=c2FsdA==,i=2147483647"))}
-			}
-			return act{}
+			return act{reply: "334 " + base64.StdEncoding.EncodeToString([]byte("r=x,s=c2FsdA==,i=2147483647"))}
 		}
 		s, p := mustSMTP(t, server.serve, func(o *SMTPOptions) {
 			o.RootCAs, o.Auth, o.User, o.Password = ca.pool, AuthSCRAM, "lab", password

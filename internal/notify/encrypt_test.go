@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,6 @@ func TestEveryTLSMode(t *testing.T) {
 		{mode: TLSAuto, port: 465, server: "implicit", login: true, want: "encrypted"},
 		{mode: TLSAuto, port: 25, host: "localhost", server: "clear", login: true, want: "clear"},
 		{mode: TLSAuto, port: 25, host: "127.0.0.1", server: "stranger", login: true, want: "encrypted"},
-		{mode: TLSAuto, port: 465, server: "clear", want: "does not speak TLS here"},
 		{mode: TLSRequired, port: 25, server: "starttls", want: "encrypted"},
 		{mode: TLSRequired, port: 25, server: "clear", want: "offers no STARTTLS, which is required"},
 		{mode: TLSRequired, port: 25, server: "stranger", want: "unknown authority"},
@@ -132,6 +132,21 @@ func TestAServerThatSpeaksImplicitTLSIsGuessed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := mustSMTP(t, deaf, nil)
 		if _, err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "STATUS_EMAIL_TLS=implicit") {
+			t.Errorf("%v", err)
+		}
+		p.wg.Wait()
+	})
+}
+
+func TestAServerWithoutImplicitTLSIsRecognised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := mustSMTP(t, func(c net.Conn) {
+			var wg sync.WaitGroup
+			wg.Go(func() { _, _ = io.WriteString(c, "220 mail.lab.example ESMTP\r\n") })
+			deaf(c)
+			wg.Wait()
+		}, func(o *SMTPOptions) { o.Port = 465 })
+		if _, err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "does not speak TLS here") {
 			t.Errorf("%v", err)
 		}
 		p.wg.Wait()

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 
 	"labstatus/internal/health"
@@ -21,6 +22,7 @@ type Decoder struct {
 	b     []byte // the message being read
 	conns []health.Conn
 	words words
+	limit int // of records in a frame; 0: maxRecords
 
 	scratch []byte // the latest string that had to be unescaped
 	why     string // what is wrong with the present value, empty: nothing
@@ -49,6 +51,7 @@ type Skipped struct {
 func (d *Decoder) Decode(msg []byte, frame func(conns []health.Conn)) Skipped {
 	var out Skipped
 	d.b = msg
+	d.limit = cmp.Or(d.limit, maxRecords)
 	for i := d.space(0); i >= 0 && i < len(msg); i = d.space(i) {
 		d.why = ""
 		start := i
@@ -107,8 +110,8 @@ func (d *Decoder) frame(i int) int {
 		case d.peek(i) != '{':
 			d.wrong(i, "an element of the list is no record")
 			i = d.skip(i, 1)
-		case len(d.conns) == maxRecords:
-			d.wrong(i, "more than a million records")
+		case len(d.conns) == d.limit:
+			d.wrong(i, "too many records")
 			i = d.skip(i, 1)
 		default:
 			if n := len(d.conns); n < cap(d.conns) {

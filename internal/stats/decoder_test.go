@@ -323,14 +323,16 @@ func TestDecodeStringsAreKept(t *testing.T) {
 }
 
 func TestDecodeTooManyRecords(t *testing.T) {
-	const one = `{"topic":"a"}`
-	msg := "[" + strings.Repeat(one+",", maxRecords) + one + "]"
-	var d Decoder
-	frames, skipped := decode(&d, msg)
-	if len(frames) != 0 || skipped.Rubbish != 1 {
-		t.Errorf("%d frames, %+v", len(frames), skipped)
+	d := Decoder{limit: roomy + 1}
+	frames, skipped := decode(&d, "["+strings.Repeat(`{"topic":"a"},`, roomy)+`{"topic":"a"}]`)
+	if len(frames) != 1 || skipped.Rubbish != 0 {
+		t.Errorf("as many as may be: %d frames, %+v", len(frames), skipped)
 	}
-	if _, skipped = decode(&d, "[]"); skipped.Rubbish != 0 || cap(d.conns) > roomy {
+	frames, skipped = decode(&d, "["+strings.Repeat(`{"topic":"a"},`, roomy+1)+`{"topic":"a"}]`)
+	if len(frames) != 0 || skipped.Rubbish != 1 {
+		t.Errorf("one more: %d frames, %+v", len(frames), skipped)
+	}
+	if _, skipped = decode(&d, "[]"); skipped.Rubbish != 0 || d.limit != roomy+1 || cap(d.conns) > roomy {
 		t.Errorf("room for %d records is kept, %+v", cap(d.conns), skipped)
 	}
 }

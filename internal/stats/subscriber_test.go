@@ -3,10 +3,13 @@ package stats
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -295,12 +298,12 @@ func TestSubscriberHalfOpen(t *testing.T) {
 func TestSubscriberSlowConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) { p.frames("a", 6*s, 0) })
-		w := f.watch()
-		w.block = func(in health.Input) {
+		f.block = func(in health.Input) {
 			if f, ok := in.(health.Frame); ok && time.Since(f.At) < s {
 				time.Sleep(100 * s)
 			}
 		}
+		w := f.watch()
 		time.Sleep(20 * time.Minute)
 		if at, _ := f.openings(); len(at) != 1 || w.count("down") != 0 {
 			t.Errorf("opened at %v, told %q", at, w.told())
@@ -333,13 +336,13 @@ func TestSubscriberMessages(t *testing.T) {
 			p.send(`[]`)
 			<-p.gone
 		})
-		w := f.watch()
 		n := 0
-		w.block = func(in health.Input) {
+		f.block = func(in health.Input) {
 			if f, ok := in.(health.Frame); ok && len(f.Conns) > 1000 {
 				n = len(f.Conns)
 			}
 		}
+		w := f.watch()
 		time.Sleep(s)
 		got := w.told()
 		if len(got) != 5 || got[1] != "0s frame a" || got[2] != "0s frame b c" || got[4] != "0s frame " || n != 24_000 {
@@ -493,6 +496,67 @@ func TestCheck(t *testing.T) {
 		f.net.Refuse(fakeAddr)
 		if err := w.sub.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("Check: %v", err)
+		}
+	})
+}
+
+// Both sides ping: the service every 54 s, and it hangs up without an answer.
+func TestSubscriberPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pongs, pings atomic.Int32
+		f := newFake(t, func(_ int, p *peer) {
+			p.ws.SetPongHandler(func(data string) error {
+				if data == "are you there" {
+					pongs.Add(1)
+				}
+				return nil
+			})
+			answer := p.ws.PingHandler()
+			p.ws.SetPingHandler(func(data string) error { pings.Add(1); return answer(data) })
+			p.listen()
+			for range 3 {
+				time.Sleep(54 * s)
+				if err := p.ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(s)); err != nil {
+					t.Error(err)
+				}
+			}
+			<-p.gone
+		})
+		w := f.watch(func(c *Config) { c.Cadence = 4 * time.Minute })
+		time.Sleep(4*time.Minute + s)
+		if pongs.Load() != 3 || pings.Load() != 16 {
+			t.Errorf("%d pongs, %d pings", pongs.Load(), pings.Load())
+		}
+		w.want("0s up")
+	})
+}
+
+// clogged is a connection that takes no more, from some moment on.
+type clogged struct {
+	net.Conn
+	from time.Time
+}
+
+func (c clogged) Write(b []byte) (int, error) {
+	if time.Now().Before(c.from) {
+		return c.Conn.Write(b)
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+func TestSubscriberCannotPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(_ int, p *peer) { p.frames("a", 6*s, 0) })
+		w := f.watch(func(c *Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, network, addr)
+				return clogged{conn, f.began.Add(20 * s)}, err
+			}
+		})
+		time.Sleep(31 * s)
+		if w.count("30s down: relay is not heard any more") != 1 {
+			t.Errorf("told %q", w.told())
 		}
 	})
 }

@@ -7,8 +7,8 @@ import (
 
 // ExecWriter runs SQL on the one connection that writes, whose settings tests
 // change to make it fail.
-func (s *SQLite) ExecWriter(ctx context.Context, query string) error {
-	_, err := s.cur.Load().w.ExecContext(ctx, query)
+func (s *SQLite) ExecWriter(ctx context.Context, query string, args ...any) error {
+	_, err := s.cur.Load().w.ExecContext(ctx, query, args...)
 	return err
 }
 

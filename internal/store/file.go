@@ -56,6 +56,9 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := mayWriteAll(path); err != nil {
+		return nil, err
+	}
 	steps, err := readMigrations(migrationFiles, "migrations/sqlite")
 	if err != nil {
 		return nil, err
@@ -167,6 +170,18 @@ func makeFile(path string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// mayWriteAll looks whether we may write the database and what lies beside it: the
+// log of a server that was run as another user, say, and killed. SQLite would open a file that
+// can only be read all the same, and leave a log behind that can't be written either.
+func mayWriteAll(path string) error {
+	for _, p := range []string{filepath.Dir(path), path, path + "-wal", path + "-shm"} {
+		if err := mayWrite(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func kindOf(info os.FileInfo) string {

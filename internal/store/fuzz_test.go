@@ -16,13 +16,15 @@ func FuzzKept(f *testing.F) {
 		`{"since":"2026-11-20T22:10:05+14:00","changes":[null]}`, `{"cadence":{"relay":null,"":1e3}}`, "\xff\x00"} {
 		f.Add(body)
 	}
-	path := filepath.Join(f.TempDir(), "status.db")
-	s := MustOpen(f, path, store.Options{})
+	s := MustOpen(f, filepath.Join(f.TempDir(), "status.db"), store.Options{})
 	MustCommit(f, s, store.Commit{At: t0, Records: []health.Record{record("a", 1), record("b", 1), record("c", 1)}, System: &health.SystemRecord{},
 		Events: []health.Event{event("a", 1), event("b", 1)}})
 	f.Fuzz(func(t *testing.T, body string) {
-		MustSQL(t, path, `UPDATE records SET body = ?1 WHERE name = 'b'; UPDATE system SET body = ?1;
-			UPDATE events SET stream_ok = ?1, issues = ?1 WHERE experiment = 'b'`, body)
+		spoil := `UPDATE records SET body = ?1 WHERE name = 'b'; UPDATE system SET body = ?1;
+			UPDATE events SET stream_ok = ?1, issues = ?1 WHERE experiment = 'b'`
+		if err := s.ExecWriter(t.Context(), spoil, body); err != nil {
+			t.Fatal(err)
+		}
 		kept, warnings, err := s.Kept(t.Context())
 		if err != nil {
 			t.Fatal(err)

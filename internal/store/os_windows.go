@@ -20,3 +20,6 @@ func tryLock(f *os.File) error {
 
 // syncDir does nothing: NTFS journals names by itself.
 func syncDir(string) error { return nil }
+
+// mayWrite leaves the answer to the first write.
+func mayWrite(string) error { return nil }
