@@ -57,9 +57,7 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) turn(ctx context.Context, in health.Input) {
 	d := l.engine.Step(in)
 	queued := l.journal.keep(ctx, d, l.mail(d.Alert))
-	if d.Changed || l.snapshot.Load() == nil {
-		l.snapshot.Store(l.engine.Snapshot())
-	}
+	l.snapshot.Store(l.engine.Snapshot())
 	l.wish(d.Wishes)
 	if queued {
 		l.wakeMail()

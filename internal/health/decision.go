@@ -16,7 +16,8 @@ type Decision struct {
 	System    *SystemRecord // the system's kept state, where it changed
 	Alert     *Alert        // at most one mail per check
 
-	// Changed is true where the Snapshot differs from the one before.
+	// Changed is true where the Snapshot differs from the one before in more than
+	// its time.
 	Changed bool
 
 	// Wishes are for book, to be passed on without waiting. A later wish for the

@@ -100,11 +100,11 @@ func (p *play) calm() {
 	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow = false, false, false, false
 	w.step(health.Link{At: w.now, Source: health.Relay, Up: true})
 	w.step(health.Link{At: w.now, Source: health.Jump, Up: true})
-	quiet := 2*w.cfg.Startup + w.cfg.FlapWindow + w.cfg.GroupWait + 2*w.cfg.LastChecked + 3*time.Minute
-	for range 3 {
+	quiet := 2*w.cfg.Startup + w.cfg.FlapWindow + w.cfg.GroupWait + 2*w.cfg.LastChecked + 2*time.Minute
+	for range 2 { // an empty manifest has to be read twice
 		w.work()
 		w.query()
-		w.run(quiet/2, func(health.Decision) {})
+		w.run(quiet/2+10*time.Second, func(health.Decision) {})
 	}
 	s := w.engine.Snapshot()
 	if len(s.Issues) > 0 || len(p.ledger[""]) > 0 {

@@ -19,7 +19,10 @@ func (e *Engine) publish() {
 			e.touched = true
 		}
 	}
-	if !e.touched {
+	if !e.touched { // nothing has changed, and that is known as of now
+		same := *e.snapshot
+		same.At = e.now
+		e.snapshot = &same
 		return
 	}
 	e.touched = false

@@ -21,7 +21,7 @@ const (
 // out: readers share it without a lock.
 type Snapshot struct {
 	At      time.Time // of the input it follows
-	Version uint64    // grows with each change; unique within a run of the server
+	Version uint64    // grows with each change; two with the same Version differ in nothing but At
 
 	Experiments []*Report // sorted by Name
 	Counts      Counts

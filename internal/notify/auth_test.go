@@ -47,12 +47,11 @@ func TestEveryWayToLogIn(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s of %v %s", c.auth, c.offered, c.tls), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &pipes{}
 				config := ca.good(t)
 				if c.tls != "" {
 					config = nil
 				}
-				server := mustServe(t, p, config, c.offered...)
+				server := newRealServer(config, c.offered...)
 				var talk bytes.Buffer
 				s, p := mustSMTP(t, server.one, func(o *SMTPOptions) {
 					o.RootCAs, o.Auth, o.User, o.Password, o.TLS, o.Transcript = ca.pool, c.auth, "lab", password, c.tls, &talk
@@ -81,7 +80,7 @@ func TestAWrongPasswordIsNoVerdictOnTheMail(t *testing.T) {
 	for _, auth := range []AuthType{AuthPlain, AuthLogin, AuthCRAMMD5, AuthSCRAM, AuthXOAuth2} {
 		t.Run(string(auth), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server := mustServe(t, nil, ca.good(t), strings.ToUpper(string(auth)))
+				server := newRealServer(ca.good(t), strings.ToUpper(string(auth)))
 				var talk bytes.Buffer
 				s, p := mustSMTP(t, server.one, func(o *SMTPOptions) {
 					o.RootCAs, o.Auth, o.User, o.Password, o.Transcript = ca.pool, auth, "lab", "wr0ng"+password, &talk
@@ -138,7 +137,8 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			m := mustMail(t, "a@lab.example")
 			err := s.Talk(t.Context(), &talk, m)
 			p.wg.Wait()
-			fmt.Fprintf(&output, "%s\n%v\n%+v\n%#v\n", &talk, err, err, s)
+			o := SMTPOptions{Host: mailHost, Port: 25, User: "lab", Password: secret}
+			fmt.Fprintf(&output, "%s\n%v\n%+v\n%#v\n%v %+v %#v %+v\n", &talk, err, err, s, o, o, o, &o)
 			for e := err; e != nil; e = errors.Unwrap(e) {
 				fmt.Fprintf(&output, "%v %+v\n", e, e)
 			}

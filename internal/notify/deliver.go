@@ -80,9 +80,13 @@ func (o *Outbox) due(ctx context.Context, now time.Time) ([]health.Mail, error) 
 	// Mails whose marks are in memory still count as due in the store, and those
 	// that a server chokes on come back again and again: neither may crowd out
 	// the others.
-	mails, err := o.store.DueMail(ctx, now, batch+len(o.unsaved)+len(o.choked))
+	limit := batch + len(o.unsaved) + len(o.choked)
+	mails, err := o.store.DueMail(ctx, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("look for mail that is due: %w", err)
+	}
+	if len(mails) < limit {
+		o.dropMarks(mails)
 	}
 	for i, m := range mails {
 		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
@@ -123,7 +127,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 	now := time.Now()
 	var changed []health.Recipient
 	reached := slices.ContainsFunc(m.Recipients, func(r health.Recipient) bool { return r.Fate == health.Sent })
-	sent, trouble := 0, ""
+	sent, trouble, next := 0, "", map[int]time.Time{} // by attempts
 	for _, result := range results {
 		i := slices.IndexFunc(m.Recipients, func(r health.Recipient) bool { return r.Address == result.Address })
 		if i < 0 || stopped && result.Outcome == Retry {
@@ -139,7 +143,12 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 			r = failed(r, now, result.Text)
 			trouble = result.Text
 		case Retry:
-			r.LastErr, r.Next = result.Text, after(began, now, r.Attempts)
+			// Those who failed together are tried together: one message, not one
+			// for each.
+			if _, ok := next[r.Attempts]; !ok {
+				next[r.Attempts] = after(began, now, r.Attempts)
+			}
+			r.LastErr, r.Next = result.Text, next[r.Attempts]
 			trouble = result.Text
 			if now.Sub(m.At) >= GiveUpAfter {
 				r = failed(r, now, result.Text)

@@ -51,6 +51,12 @@ func (p *pipes) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return client, nil
 }
 
+func (p *pipes) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dialed
+}
+
 // deaf never answers and ends when the other side does.
 func deaf(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
@@ -134,6 +140,7 @@ type act struct {
 	cut   bool
 	drip  time.Duration // a byte of the answer each
 	flood bool
+	half  bool // without the line's end, and cut
 }
 
 type received struct {
@@ -185,6 +192,10 @@ func (s *scripted) answer(c net.Conn, stage, arg, usual string) bool {
 			return false
 		}
 		usual = usual[1:]
+	}
+	if a.half {
+		_, _ = io.WriteString(c, usual)
+		return false
 	}
 	_, err := io.WriteString(c, usual+"\r\n")
 	return err == nil && !strings.HasPrefix(usual, "421")

@@ -56,3 +56,19 @@ func (o *Outbox) saveMarks(ctx context.Context) {
 	o.markTries, o.markErr = 0, ""
 	o.log.Info("what became of mails is stored again")
 }
+
+// dropMarks forgets marks of mails that are not among all that are due: without
+// its mark such a mail would be, so the store no longer has it, or took the mark
+// after all.
+func (o *Outbox) dropMarks(due []health.Mail) {
+	for _, id := range slices.Sorted(maps.Keys(o.unsaved)) {
+		if slices.ContainsFunc(due, func(m health.Mail) bool { return m.ID == id }) {
+			continue
+		}
+		delete(o.unsaved, id)
+		o.log.WithField("mail", id).Warn("the store no longer waits to hear what became of this mail")
+		if len(o.unsaved) == 0 {
+			o.markTries, o.markErr = 0, ""
+		}
+	}
+}

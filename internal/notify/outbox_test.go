@@ -150,8 +150,8 @@ var _ Store = (*fakeStore)(nil)
 // fakeServer is a mail server as the outbox sees it.
 type fakeServer struct {
 	mu      sync.Mutex
-	down    error                                                  // of opening
-	slow    time.Duration                                          // of opening
+	down    error                                                   // of opening
+	slow    time.Duration                                           // of opening
 	send    func(ctx context.Context, id, to string) (Result, bool) // false: the session is lost
 	opens   []time.Time
 	tried   []string // "id to"
@@ -232,6 +232,11 @@ func running(t *testing.T, store Store, server *fakeServer) (o *Outbox, log *byt
 	logger.SetOutput(log)
 	logger.SetLevel(logrus.InfoLevel)
 	o = NewOutbox(store, server.open, logger)
+	return o, log, start(t, o)
+}
+
+func start(t *testing.T, o *Outbox) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -239,10 +244,11 @@ func running(t *testing.T, store Store, server *fakeServer) (o *Outbox, log *byt
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return o, log, func() { cancel(); wg.Wait() }
+	return func() { cancel(); wg.Wait() }
 }
 
-func after1(d time.Duration) { time.Sleep(d); synctest.Wait() }
+// elapse lets time pass in a bubble, and what it causes be done.
+func elapse(d time.Duration) { time.Sleep(d); synctest.Wait() }
 
 func TestWhatIsDueIsSentOldestFirstOnOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -256,7 +262,7 @@ func TestWhatIsDueIsSentOldestFirstOnOneConnection(t *testing.T) {
 			t.Errorf("sent %s over %d connections, %d closed", got, len(server.opens), server.closed)
 		}
 		// Nothing happens until woken, then at once.
-		after1(2 * time.Hour)
+		elapse(2 * time.Hour)
 		store.add(queuedMail("m3", time.Now(), "a"))
 		woken := time.Now()
 		o.Wake()
@@ -284,7 +290,7 @@ func TestEveryMailOfALongQueueIsSent(t *testing.T) {
 		server := &fakeServer{}
 		_, _, stop := running(t, store, server)
 		defer stop()
-		after1(10 * time.Second)
+		elapse(10 * time.Second)
 		if len(server.arrived) != 3*batch+5 || !slices.IsSorted(server.arrived) {
 			t.Errorf("%d sent: %v", len(server.arrived), server.arrived)
 		}
@@ -312,7 +318,7 @@ func TestARecipientRefusedDoesNotKeepTheOthers(t *testing.T) {
 		if r := store.recipient("m1", "gone"); r.LastErr != "550 no such user" || r.Done.IsZero() {
 			t.Errorf("%+v", r)
 		}
-		after1(3 * time.Minute)
+		elapse(3 * time.Minute)
 		r := store.recipient("m1", "full")
 		if r.Attempts < 5 || r.Attempts > 12 || r.LastErr != "452 mailbox full" || r.Next.Sub(time.Now()) > 40*time.Second {
 			t.Errorf("%+v", r)
@@ -328,7 +334,7 @@ func TestARecipientRefusedDoesNotKeepTheOthers(t *testing.T) {
 			t.Errorf("a delay is logged %d times:\n%s", n, log)
 		}
 		server.set(func() { server.send = nil })
-		after1(time.Minute)
+		elapse(time.Minute)
 		if got := store.fates(); got != "m1: gone failed, full sent, fine sent" {
 			t.Error(got)
 		}
@@ -345,7 +351,7 @@ func TestAServerThatIsDownPostponesEverythingByOneWait(t *testing.T) {
 		began := time.Now()
 		o, log, stop := running(t, store, server)
 		defer stop()
-		after1(10 * time.Minute)
+		elapse(10 * time.Minute)
 		if n := len(server.opens); n < 10 || n > 25 || len(server.tried) > 0 || store.marks > 0 {
 			t.Errorf("%d connections, %d sends, %d marks in ten minutes", n, len(server.tried), store.marks)
 		}
@@ -370,7 +376,7 @@ func TestAServerThatIsDownPostponesEverythingByOneWait(t *testing.T) {
 			t.Error("waking went around the wait")
 		}
 		server.set(func() { server.down = nil })
-		after1(time.Minute)
+		elapse(time.Minute)
 		if s := o.Status(); s.Queued != 0 || !s.UndeliverableSince.IsZero() || s.LastError != "" {
 			t.Errorf("a minute after recovery: %+v", s)
 		}
@@ -383,11 +389,11 @@ func TestDeliveryFollowsWithinAMinuteOfRecovery(t *testing.T) {
 			t.Run(fmt.Sprintf("hangs %v for %v", hang, when), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					store := newFakeStore(queuedMail("m1", time.Now(), "a"), queuedMail("m2", time.Now(), "a"), queuedMail("m3", time.Now(), "a"))
-					// Half of the time it hangs on connecting, half at the end.
+					// It hangs on connecting for half of the time, at the end for the rest.
 					server := &fakeServer{down: errors.New("no answer"), slow: hang}
 					_, _, stop := running(t, store, server)
 					defer stop()
-					after1(when / 2)
+					elapse(when / 2)
 					server.set(func() {
 						server.down, server.slow = nil, 0
 						server.send = func(ctx context.Context, _, _ string) (Result, bool) {
@@ -395,9 +401,9 @@ func TestDeliveryFollowsWithinAMinuteOfRecovery(t *testing.T) {
 							return Result{}, false
 						}
 					})
-					after1(when / 2)
+					elapse(when / 2)
 					server.set(func() { server.send = nil })
-					after1(time.Minute)
+					elapse(time.Minute)
 					if got := store.fates(); strings.Contains(got, "queued") {
 						t.Error(got)
 					}
@@ -419,7 +425,7 @@ func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 		}}
 		o, _, stop := running(t, store, server)
 		defer stop()
-		after1(10 * time.Minute)
+		elapse(10 * time.Minute)
 		if o.Status().UndeliverableSince.IsZero() {
 			t.Error("nobody is reached, and that doesn't show")
 		}
@@ -427,7 +433,7 @@ func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 			id := fmt.Sprintf("good%d", i)
 			store.add(queuedMail(id, time.Now(), "a"))
 			o.Wake()
-			after1(2 * time.Minute)
+			elapse(2 * time.Minute)
 			if store.recipient(id, "a").Fate != health.Sent {
 				t.Errorf("%s waits behind what can't be sent", id)
 			}
@@ -445,11 +451,11 @@ func TestFiveDays(t *testing.T) {
 			}}
 			o, log, stop := running(t, store, server)
 			defer stop()
-			after1(GiveUpAfter - time.Minute)
+			elapse(GiveUpAfter - time.Minute)
 			if got := store.fates(); got != "m1: a queued" {
 				t.Fatalf("given up too soon: %s", got)
 			}
-			after1(2 * time.Minute)
+			elapse(2 * time.Minute)
 			r := store.recipient("m1", "a")
 			if r.Fate != health.Failed || r.LastErr != "451 later" || r.Done.Sub(began) < GiveUpAfter {
 				t.Errorf("%+v", r)
@@ -465,9 +471,9 @@ func TestFiveDays(t *testing.T) {
 			server := &fakeServer{down: errors.New("connection refused")}
 			_, _, stop := running(t, store, server)
 			defer stop()
-			after1(GiveUpAfter - time.Minute)
+			elapse(GiveUpAfter - time.Minute)
 			store.add(queuedMail("m2", time.Now(), "a"))
-			after1(2 * time.Minute)
+			elapse(2 * time.Minute)
 			if got := store.fates(); got != "m1: a failed, b failed; m2: a queued" || store.recipient("m1", "b").LastErr != "connection refused" {
 				t.Error(got)
 			}
@@ -497,7 +503,7 @@ func TestAMarkThatCannotBeStoredIsRemembered(t *testing.T) {
 			return Result{Outcome: Sent}, true
 		}}
 		o, log, stop := running(t, store, server)
-		after1(10 * time.Minute)
+		elapse(10 * time.Minute)
 		if got := strings.Join(server.arrived, ", "); got != "m1 a, m2 a" {
 			t.Errorf("sent %s", got)
 		}
@@ -518,13 +524,35 @@ func TestAMarkThatCannotBeStoredIsRemembered(t *testing.T) {
 			t.Error("a full disk holds up new mail")
 		}
 		store.fail(nil, nil)
-		after1(time.Minute)
+		elapse(time.Minute)
 		if got := store.fates(); got != "m1: a sent, b queued; m2: a sent; m3: a sent" || o.Status().Unsaved != 0 || o.Status().StoreError != "" {
 			t.Errorf("%s, %+v", got, o.Status())
 		}
 		stop()
 		if got := strings.Join(server.arrived, ", "); got != "m1 a, m2 a, m3 a" {
 			t.Errorf("sent %s", got)
+		}
+	})
+}
+
+func TestAMarkOfAMailThatIsGoneIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore(queuedMail("m1", time.Now(), "a"))
+		server := &fakeServer{send: func(context.Context, string, string) (Result, bool) {
+			store.mu.Lock() // somebody tidies up while it is on its way
+			defer store.mu.Unlock()
+			delete(store.mails, "m1")
+			return Result{Outcome: Sent}, true
+		}}
+		o, log, stop := running(t, store, server)
+		defer stop()
+		synctest.Wait()
+		if s := o.Status(); s.Unsaved != 1 || !strings.Contains(s.StoreError, "no mail m1") {
+			t.Errorf("%+v", s)
+		}
+		elapse(2 * time.Minute)
+		if s := o.Status(); s.Unsaved != 0 || s.StoreError != "" || !strings.Contains(log.String(), "no longer waits") {
+			t.Errorf("%+v\n%s", s, log)
 		}
 	})
 }
@@ -549,12 +577,12 @@ func TestAStoreThatFailsIsAskedAgain(t *testing.T) {
 		store.fail(errors.New("locked"), nil)
 		o, log, stop := running(t, store, &fakeServer{})
 		defer stop()
-		after1(10 * time.Minute)
+		elapse(10 * time.Minute)
 		if s := o.Status(); !strings.Contains(s.StoreError, "locked") || store.looks > 30 || strings.Count(log.String(), "can't use its store") != 1 {
 			t.Errorf("%+v, %d looks\n%s", s, store.looks, log)
 		}
 		store.fail(nil, nil)
-		after1(time.Minute)
+		elapse(time.Minute)
 		if s := o.Status(); store.fates() != "m1: a sent" || s.StoreError != "" {
 			t.Errorf("%s, %+v", store.fates(), s)
 		}
@@ -624,7 +652,7 @@ func TestARestartSendsOnlyWhatIsUnmarked(t *testing.T) {
 		server.set(func() { server.send = nil })
 		_, _, stop = running(t, store, server)
 		defer stop()
-		after1(time.Minute)
+		elapse(time.Minute)
 		if got := strings.Join(server.arrived, ", "); got != "m1 a, m1 b" {
 			t.Errorf("sent %s", got)
 		}

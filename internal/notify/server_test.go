@@ -14,7 +14,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"testing"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -29,9 +28,9 @@ type realServer struct {
 	logins     []string
 }
 
-// mustServe runs a server on p until the test ends.
-func mustServe(t testing.TB, p *pipes, encryption *tls.Config, mechanisms ...string) *realServer {
-	t.Helper()
+// newRealServer makes a server with one account, lab, where it has a way to log
+// in. It serves one connection after the other, as pipes gives them.
+func newRealServer(encryption *tls.Config, mechanisms ...string) *realServer {
 	r := &realServer{mechanisms: mechanisms}
 	r.Server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		return &realSession{server: r}, nil

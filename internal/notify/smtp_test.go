@@ -1,9 +1,11 @@
 package notify
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -84,12 +86,12 @@ func TestRecipientsAreIndependent(t *testing.T) {
 						t.Errorf("%s without the server's words: %q", r.Outcome, r.Text)
 					}
 				}
-				arrived := ""
+				var arrived strings.Builder
 				for _, got := range server.got() {
-					arrived += strings.ReplaceAll(strings.Join(got.to, " "), "@lab.example", "")
+					arrived.WriteString(strings.ReplaceAll(strings.Join(got.to, " "), "@lab.example", ""))
 				}
-				if arrived != c.mail {
-					t.Errorf("arrived for %q, want %q", arrived, c.mail)
+				if arrived.String() != c.mail {
+					t.Errorf("arrived for %q, want %q", arrived.String(), c.mail)
 				}
 				// Whatever happened, the session takes the next mail.
 				server.mu.Lock()
@@ -170,13 +172,57 @@ func TestAHangingServerCostsOneBoundedAttempt(t *testing.T) {
 						t.Errorf("error does not say what happened: %v", err)
 					}
 					p.wg.Wait()
-					if p.dialed != 1 {
-						t.Errorf("dialed %d times", p.dialed)
+					if p.connections() != 1 {
+						t.Errorf("dialed %d times", p.connections())
 					}
 				})
 			})
 		}
 	}
+}
+
+func TestAServerThatStopsReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		s, p := mustSMTP(t, func(c net.Conn) {
+			lines := bufio.NewReader(c)
+			for _, answer := range []string{"220 hi", "250 hello", "250 ok", "250 ok", "354 go"} {
+				if answer != "220 hi" {
+					if _, err := lines.ReadString('\n'); err != nil {
+						return
+					}
+				}
+				if _, err := io.WriteString(c, answer+"\r\n"); err != nil {
+					return
+				}
+			}
+			<-done
+		}, nil)
+		m := mustMail(t, "a@lab.example")
+		m.Raw = append(m.Raw, strings.Repeat("x\r\n", 50_000)...)
+		began := time.Now()
+		results, err := s.Send(t.Context(), m, addresses(m))
+		f, ok := errors.AsType[*ServerError](err)
+		if !ok || f.Stage != StageFinal || outcomes(results) != "a retry" || time.Since(began) > 30*time.Second {
+			t.Errorf("after %v: %v, %v", time.Since(began), results, err)
+		}
+		close(done)
+		p.wg.Wait()
+	})
+}
+
+func TestHalfAnAnswerIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, reply := range []string{"250 queued", "550 no"} {
+			server := &scripted{at: at("dot", act{reply: reply, half: true})}
+			s, p := mustSMTP(t, server.serve, nil)
+			m := mustMail(t, "a@lab.example")
+			if results, err := s.Send(t.Context(), m, addresses(m)); err == nil || outcomes(results) != "a retry" || !strings.Contains(err.Error(), "was cut") {
+				t.Errorf("%q: %v, %v", reply, results, err)
+			}
+			p.wg.Wait()
+		}
+	})
 }
 
 func TestDialing(t *testing.T) {
@@ -224,8 +270,8 @@ func TestOneConnectionCarriesSeveralMails(t *testing.T) {
 			t.Error(err)
 		}
 		p.wg.Wait()
-		if p.dialed != 1 || len(server.got()) != 5 {
-			t.Errorf("%d connections, %d mails", p.dialed, len(server.got()))
+		if p.connections() != 1 || len(server.got()) != 5 {
+			t.Errorf("%d connections, %d mails", p.connections(), len(server.got()))
 		}
 	})
 }

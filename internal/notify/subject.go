@@ -53,7 +53,9 @@ func tail(a health.Alert) []string {
 			return
 		}
 		seen[name] = true
-		names = append(names, clean(name, maxNameInSubject))
+		if shown := clean(name, maxNameInSubject); shown != "" {
+			names = append(names, shown)
+		}
 	}
 	for _, i := range a.New {
 		add(i)

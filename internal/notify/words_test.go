@@ -82,6 +82,23 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
+func TestAnExperimentHasOneBearableLine(t *testing.T) {
+	var issues []health.Issue
+	var ends []health.Resolved
+	for n := range 1000 {
+		i := issue(health.MissingRequired, "pend00", fmt.Sprintf("pend00-st-%03d", n), time.Time{})
+		issues, ends = append(issues, i), append(ends, over(i, time.Duration(n)*time.Minute, health.OKAgain))
+	}
+	for _, lines := range [][]line{problems(issues, true), endings(ends)} {
+		if len(lines) != 1 || lines[0].Name != "pend00" || !strings.HasSuffix(lines[0].What, "; and 988 more") || len(lines[0].What) > 1000 {
+			t.Errorf("%d lines: %+v", len(lines), lines[0])
+		}
+	}
+	if got := problems(issues[:1], false)[0].String(); got != "pend00: missing required pend00-st-000" {
+		t.Errorf("an issue whose beginning isn't known: %q", got)
+	}
+}
+
 func drawAlert(t *rapid.T) health.Alert {
 	name := rapid.OneOf(rapid.StringMatching(`[a-z]{4}[0-9]{2}`), rapid.String(), rapid.SampledFrom([]string{"", "\r\nBcc: x@y", "=?utf-8?q?x?=", strings.Repeat("n", 10_000), strings.Repeat("مختبر", 2000)}))
 	code := rapid.SampledFrom([]health.Code{health.MissingJump, health.MissingRequired, health.UnhealthyStream, health.Flapping, health.NoReports, health.BookSilent, "new"})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -92,9 +93,7 @@ func (s *Service) token(now time.Time) (string, time.Time, error) {
 		"iat": now.Add(-backdate).Unix(),
 		"nbf": now.Add(-backdate).Unix(),
 	}
-	for k, v := range s.claims {
-		claims[k] = v
-	}
+	maps.Copy(claims, s.claims)
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(s.secret)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign a token for %s: %w", s.name, err)

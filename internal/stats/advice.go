@@ -79,6 +79,9 @@ func advice(e *AccessError) string {
 		return audienceAdvice(e)
 	case e.Status == 0 && e.Err != nil && strings.Contains(e.Err.Error(), "server gave HTTP response to HTTPS client"):
 		return e.Setting("SCHEME") + " should be http"
+	case strings.Contains(e.Message, "HTTP request to an HTTPS server"), // Go's words
+		strings.Contains(e.Message, "plain HTTP request was sent to HTTPS port"): // nginx's
+		return e.Setting("SCHEME") + " should be https"
 	case e.Status == 0:
 		return fmt.Sprintf("is %s running, and are %s and %s right?", svc, host, e.Setting("SCHEME"))
 	case e.Status >= 300 && e.Status < 400:

@@ -52,7 +52,7 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, place(uri), s.whyNot(resp, err))
 	}
-	return newLine(ws), expires, nil
+	return newLine(ws, s.cfg.limit), expires, nil
 }
 
 // whyNot words a failed handshake.

@@ -34,7 +34,8 @@ const (
 // line is one open websocket. It is read by one goroutine, while pump is run by
 // another.
 type line struct {
-	ws *websocket.Conn
+	ws    *websocket.Conn
+	limit int64 // bytes of one message
 
 	mu      sync.Mutex
 	closing bool  // the read deadline is final
@@ -42,9 +43,9 @@ type line struct {
 	alive   bool  // the peer has said something, if only a pong
 }
 
-func newLine(ws *websocket.Conn) *line {
-	l := &line{ws: ws}
-	ws.SetReadLimit(maxMessage)
+func newLine(ws *websocket.Conn, limit int64) *line {
+	l := &line{ws: ws, limit: limit}
+	ws.SetReadLimit(limit)
 	ws.SetPongHandler(func(string) error { return l.heard(true) })
 	ws.SetPingHandler(func(data string) error {
 		if err := l.heard(true); err != nil {
@@ -180,7 +181,7 @@ func (l *line) describe(source health.Source, err error) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
-		return fmt.Errorf("%s sent a message of more than %d MiB", source, maxMessage>>20)
+		return fmt.Errorf("%s sent a message of more than %d MiB", source, l.limit>>20)
 	case late && !alive:
 		return fmt.Errorf("%s opened the connection and then said nothing, not even an answer to pings, for %v: that is how it refuses a code or a scope", source, deafAfter)
 	case late:

@@ -69,6 +69,10 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-l.events:
+			if ctx.Err() != nil { // what ends now ends because of us
+				e.conn.done <- struct{}{}
+				return
+			}
 			l.on(e)
 		case <-timer.C:
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"time"
 
 	"labstatus/internal/health"
@@ -209,26 +208,4 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 	})
 	*good = *good && ok
 	return t, known
-}
-
-// bigFrame is a frame in the shape of the captured ones, of n connections, two
-// for each experiment.
-func bigFrame(n int) []byte {
-	var b strings.Builder
-	b.WriteByte('[')
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		stream, size := "video", 2000
-		if i%2 == 1 {
-			stream, size = "data", 41
-		}
-		fmt.Fprintf(&b, `{"canRead":true,"canWrite":true,"connected":"2026-11-20T23:10:%02d.%09dZ","expiresAt":"2026-11-21T23:10:02Z",`+
-			`"remoteAddr":"10.%d.%d.%d","scopes":["write","read","expt"],"stats":{"tx":{"last":"%d.%06dms","size":%d,"fps":0.99%013d},`+
-			`"rx":{"last":"Never","size":0,"fps":0}},"topic":"pend%05d-st-%s","userAgent":"labsim/expt"}`,
-			i%60, 198293272+i, i>>16, i>>8&255, i&255, 200+i%700, i*37%1000000, size, i*7919%1000000007, i/2, stream)
-	}
-	b.WriteByte(']')
-	return []byte(b.String())
 }

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -28,6 +29,8 @@ type Config struct {
 	Patience time.Duration
 	Cadence  time.Duration // as learned before a restart; 0: not known
 	Log      logrus.FieldLogger
+
+	limit int64 // bytes of one message; 0: maxMessage
 }
 
 // Subscriber keeps one feed alive. See [Subscriber.Run].
@@ -46,6 +49,7 @@ func NewSubscriber(cfg Config) *Subscriber {
 	if cfg.Patience <= 0 {
 		cfg.Patience = usualPatience
 	}
+	cfg.limit = cmp.Or(cfg.limit, maxMessage)
 	return &Subscriber{
 		cfg:   cfg,
 		log:   cfg.Log.WithField("source", string(cfg.Source)),

@@ -46,8 +46,7 @@ func TestInABubble(t *testing.T) {
 	})
 }
 
-// Reads go on while a writer writes and while the file is put back, and never see half a
-// commit.
+// Reads go on while a writer writes, and never see half a commit.
 func TestReadersBesideAWriter(t *testing.T) {
 	t.Parallel()
 	eachStore(t, store.Options{EventsPerExperiment: 5}, func(t *testing.T, s store.Store) {

@@ -107,7 +107,7 @@ func wholeStepOf(t *testing.T, s store.Store) int {
 // by half. The file is the same in all rounds.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	rounds := 8
+	rounds := 6
 	if testing.Short() {
 		rounds = 3
 	}
@@ -187,7 +187,7 @@ func TestLogTornAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := map[int]bool{}
-	for try := range 16 {
+	for try := range 12 {
 		torn := log[:rand.IntN(len(log)+1)]
 		switch try {
 		case 0:

@@ -6,10 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +23,8 @@ type file struct {
 	w, r *sql.DB
 	st   statements
 
-	// gate is held for reading by reads, so that close waits for them: the last
-	// connection to a database deletes its log by name, and that name may
-	// belong to the next one by then.
+	// gate is held for reading by reads, so that close waits for them: once it has
+	// returned, nothing of ours has the file open.
 	gate   sync.RWMutex
 	closed bool
 }
@@ -43,7 +42,8 @@ func dsn(path string, settings ...string) string {
 	for i := 0; i+1 < len(settings); i += 2 {
 		q.Add(settings[i], settings[i+1])
 	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+	path = "/" + strings.TrimPrefix(filepath.ToSlash(path), "/") // for Windows: /C:/…
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
 // openFile opens the database at path, makes it where there is none, brings it to the
@@ -152,60 +152,7 @@ func (g guard) Connect(ctx context.Context) (driver.Conn, error) {
 	return g.Connector.Connect(ctx)
 }
 
-// makeFile makes an empty file, readable by us alone: it will hold addresses and
-// SQLite gives the files it adds the same mode.
-func makeFile(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: it is a %s, not a file: set STATUS_STORE to a file", ErrCorrupt, kindOf(info))
-	}
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// mayWriteAll looks whether we may write the database and what lies beside it: the
-// log of a server that was run as another user, say, and killed. SQLite would open a file that
-// can only be read all the same, and leave a log behind that can't be written either.
-func mayWriteAll(path string) error {
-	for _, p := range []string{filepath.Dir(path), path, path + "-wal", path + "-shm"} {
-		if err := mayWrite(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func kindOf(info os.FileInfo) string {
-	if info.IsDir() {
-		return "directory"
-	}
-	return "device or pipe"
-}
-
-// makeDir makes the database's directory, but not the ones above it: a mistyped
-// path, or a disk that isn't mounted, should be noticed.
-func makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	switch {
-	case err == nil:
-		return syncDir(filepath.Dir(dir))
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: there is no %s to make %s in: make it, or correct STATUS_STORE", ErrGone, filepath.Dir(dir), filepath.Base(dir))
-	}
-	return err
-}
-
+// lookFirst refuses a database that isn't for us, without changing it.
 func lookFirst(ctx context.Context, path string, latest int) error {
 	db, err := sql.Open("sqlite", dsn(path, "_query_only", "1"))
 	if err != nil {
@@ -250,6 +197,12 @@ func (f *file) transact(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// empty writes all of the log into the database.
+func (f *file) empty() error {
+	_, err := f.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	return err
 }
 
 // close waits for reads under way. It may be called again.

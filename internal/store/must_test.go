@@ -20,8 +20,14 @@ var t0 = time.Date(2026, 11, 20, 22, 10, 5, 123456789, time.UTC)
 // eachStore runs a test over both stores.
 func eachStore(t *testing.T, o store.Options, fn func(*testing.T, store.Store)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { fn(t, MustOpen(t, filepath.Join(t.TempDir(), "status.db"), o)) })
-	t.Run("memory", func(t *testing.T) { fn(t, MustOpenMemory(t, o)) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		fn(t, MustOpen(t, filepath.Join(t.TempDir(), "status.db"), o))
+	})
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		fn(t, MustOpenMemory(t, o))
+	})
 }
 
 func MustOpen(tb testing.TB, path string, o store.Options) *store.SQLite {

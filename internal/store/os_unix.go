@@ -31,7 +31,11 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil // some file systems, in user space mostly, know no such thing
+	}
+	return errors.Join(err, d.Close())
 }
 
 // mayWrite says whether this user may read and write a file or directory, without

@@ -24,7 +24,7 @@ func TestBothStoresAgree(t *testing.T) {
 	memory := MustOpenMemory(t, o)
 	now, mails := t0, 0
 	name := func() string { return fmt.Sprintf("pend%02d", rng.IntN(6)) }
-	for range 80 {
+	for range 60 {
 		now = now.Add(time.Duration(rng.IntN(300)-20) * time.Minute) // back too, at times
 		switch rng.IntN(10) {
 		default:

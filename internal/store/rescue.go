@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,30 +21,25 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	}
 	f := s.cur.Load()
 	where := f.here()
-	if where == nil && !s.suspect && s.lock.stands(s.lockPath()) {
+	if where == nil && !f.closed && !s.suspect && s.lock.stands(s.lockPath()) {
 		return f, nil
-	}
-	var missing bool
-	switch {
-	case where == nil, errors.Is(where, errReplaced):
-	case errors.Is(where, fs.ErrNotExist):
-		missing = true
-	default:
-		return nil, where
 	}
 	if err := s.lockAgain(); err != nil {
 		return nil, err
 	}
 	log := s.opts.Log.WithField("file", s.path)
 	switch {
-	case missing:
+	case where == nil: // opening it again is all there is to do
+	case errors.Is(where, errReplaced):
+		s.news = cmp.Or(s.news, "The database was replaced by another file while in use. Going on with the new one.")
+		// First of all, so that the old one's log is never taken for the new one's.
+		s.drop(f, log)
+	case errors.Is(where, fs.ErrNotExist):
 		if err := s.rescue(ctx, f, log); err != nil {
 			return nil, fmt.Errorf("write the deleted file anew: %w", err)
 		}
-	case where != nil:
-		log.Warn("The database was replaced by another file while in use. Going on with the new one.")
-		// First of all, so that the old one's log is never taken for the new one's.
-		s.drop(f, log)
+	default:
+		return nil, where
 	}
 	fresh, err := openFile(ctx, s.path)
 	if err != nil {
@@ -52,10 +48,11 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	s.cur.Store(fresh)
 	s.suspect = false
 	s.drop(f, log)
-	if err := fresh.trimAll(ctx, s.opts.EventsPerExperiment); err != nil {
-		return nil, err
+	if s.news != "" {
+		log.Warn(s.news) // once, though it may have taken many attempts
+		s.news = ""
 	}
-	return fresh, nil
+	return fresh, fresh.trimAll(ctx, s.opts.EventsPerExperiment)
 }
 
 // lockAgain renews the lock when its file was deleted, as with its directory.
@@ -85,19 +82,19 @@ func (s *SQLite) rescue(ctx context.Context, f *file, log logrus.FieldLogger) er
 		}
 	}
 	if !s.saved {
-		log.Warn("The database was deleted. A new one is begun.")
+		s.news = cmp.Or(s.news, "The database was deleted and could not be kept. A new one is begun.")
 		return nil
 	}
 	if err := os.Rename(aside, s.path); err != nil {
 		return err // tried again at the next write: the copy is all there is by now
 	}
 	s.saved = false
-	log.Warn("The database was deleted while in use. It has been written anew; nothing is lost.")
+	s.news = "The database was deleted while in use. It has been written anew; nothing is lost."
 	return syncDir(filepath.Dir(s.path))
 }
 
-// saveAside copies a deleted database and closes it. One that
-// can't be read is closed only: s.saved tells which.
+// saveAside copies a deleted database and closes it. One that can't be read is
+// closed only: s.saved tells which.
 func (s *SQLite) saveAside(ctx context.Context, f *file, aside string, log logrus.FieldLogger) error {
 	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // an incomplete one
@@ -120,30 +117,28 @@ func (s *SQLite) saveAside(ctx context.Context, f *file, aside string, log logru
 	return nil
 }
 
-// drop closes a database that no longer is at its path, and removes its log where
-// that was left: beside another database it would be taken for that one's and ruin it.
+// drop closes a database that is no longer used. Where it no longer is at its
+// path, its log is first written into it, wherever it is now (SQLite leaves that
+// out on closing a file that was moved), and then removed: beside another
+// database it would be taken for that one's and ruin it.
 func (s *SQLite) drop(f *file, log logrus.FieldLogger) {
 	if f.closed {
 		return
 	}
-	gone := f.here() != nil
-	if err := f.close(); err != nil {
-		log.WithError(err).Warn("Closing the old database failed. Going on with the new one.")
+	gone := f.here() != nil && s.cur.Load() == f
+	var errs []error
+	if gone {
+		errs = append(errs, f.empty())
 	}
-	if !gone || s.cur.Load() != f {
-		return
-	}
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(s.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			log.WithError(err).Warn("A file of the old database can't be removed. Remove it while the server is stopped.")
+	errs = append(errs, f.close())
+	if gone {
+		for _, suffix := range []string{"-wal", "-shm"} {
+			if err := os.Remove(s.path + suffix); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
-}
-
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
+	if err := errors.Join(errs...); err != nil {
+		log.WithError(err).Warn("Closing the old database failed. Going on with the new one.")
 	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	lib "modernc.org/sqlite/lib"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
@@ -68,6 +65,7 @@ func warned(t *testing.T, hook *logtest.Hook, text string) {
 }
 
 func TestDeletedFileIsWrittenAnew(t *testing.T) {
+	t.Parallel()
 	for name, remove := range map[string]func(path string) error{
 		"the database alone": os.Remove,
 		"with log":           func(path string) error { return errors.Join(os.Remove(path), os.Remove(path+"-wal")) },
@@ -81,6 +79,7 @@ func TestDeletedFileIsWrittenAnew(t *testing.T) {
 		"by renaming the directory": func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), "state", "status.db")
 			s, hook := filled(t, path)
 			if err := remove(path); err != nil {
@@ -104,6 +103,7 @@ func TestDeletedFileIsWrittenAnew(t *testing.T) {
 }
 
 func TestPingAndMarkNoticeADeletedFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s, _ := filled(t, path)
 	for _, call := range []func() error{
@@ -135,6 +135,7 @@ func TestPingAndMarkNoticeADeletedFile(t *testing.T) {
 // While there is no place to write to, every write says so, reads go on, and
 // nothing needs a restart.
 func TestDirectoryGoneForAWhile(t *testing.T) {
+	t.Parallel()
 	base := filepath.Join(t.TempDir(), "mount")
 	path := filepath.Join(base, "state", "status.db")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -170,6 +171,7 @@ func TestDirectoryGoneForAWhile(t *testing.T) {
 }
 
 func TestReplacedFileIsTakenUp(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	backup, path := filepath.Join(dir, "backup.db"), filepath.Join(dir, "status.db")
 	b, _ := filled(t, backup)
@@ -189,6 +191,7 @@ func TestReplacedFileIsTakenUp(t *testing.T) {
 }
 
 func TestReplacedByRubbish(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "status.db")
 	s, _ := filled(t, path)
@@ -215,77 +218,31 @@ func TestReplacedByRubbish(t *testing.T) {
 	holds(t, s, 1)
 }
 
-// Errors of SQLite itself, provoked by settings on the writing connection. The
-// same file goes on once the cause is over.
-func TestRunningErrorsPass(t *testing.T) {
-	big := step(2)
-	big.Mail.Raw = make([]byte, 1<<20)
-	for name, tc := range map[string]struct {
-		spoil string
-		heal  string // empty: the store heals itself by opening the file again
-		want  error
-		says  string
-	}{
-		"disk full": {`PRAGMA max_page_count = 1`, `PRAGMA max_page_count = 1000000`, store.ErrFull, "free some space"},
-		"read-only": {`PRAGMA query_only = 1`, ``, store.ErrReadOnly, "write access"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, _ := filled(t, filepath.Join(t.TempDir(), "status.db"))
-			if err := s.ExecWriter(t.Context(), tc.spoil); err != nil {
-				t.Fatal(err)
-			}
-			err := s.Commit(t.Context(), big)
-			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
-				t.Fatal(err)
-			}
-			same(t, "nothing of it was kept", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
-			if tc.heal != "" {
-				if err := s.ExecWriter(t.Context(), tc.heal); err != nil {
-					t.Fatal(err)
-				}
-			}
-			MustCommit(t, s, big)
-			holds(t, s, 2)
-		})
-	}
-}
-
-func TestLockedByAShell(t *testing.T) {
+// The right file comes back after the wrong one was tried.
+func TestReplacedAndPutBack(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
-	s, _ := filled(t, path)
-	release := MustHold(t, path)
-	start := time.Now()
-	if err := s.Commit(t.Context(), step(2)); !errors.Is(err, store.ErrLocked) {
+	s, hook := filled(t, path)
+	if err := os.Rename(path, path+".kept"); err != nil {
 		t.Fatal(err)
 	}
-	if waited := time.Since(start); waited > 10*time.Second {
-		t.Errorf("waited for %v", waited)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	same(t, "readable meanwhile", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
-	release()
+	for range 3 {
+		if err := s.Commit(t.Context(), step(2)); !errors.Is(err, store.ErrCorrupt) {
+			t.Fatal(err)
+		}
+	}
+	if n := len(hook.AllEntries()); n != 0 {
+		t.Errorf("%d lines logged beside the errors returned", n)
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+".kept", path)); err != nil {
+		t.Fatal(err)
+	}
 	MustCommit(t, s, step(2))
+	if n := len(hook.AllEntries()); n != 1 {
+		t.Errorf("%d lines logged, want one", n)
+	}
 	holds(t, s, 2)
-}
-
-func TestErrorsSayWhatToDo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "status.db")
-	for code, want := range map[int]error{
-		lib.SQLITE_FULL: store.ErrFull, lib.SQLITE_READONLY: store.ErrReadOnly, lib.SQLITE_READONLY_DIRECTORY: store.ErrReadOnly,
-		lib.SQLITE_READONLY_DBMOVED: store.ErrGone, lib.SQLITE_BUSY: store.ErrLocked, lib.SQLITE_BUSY_SNAPSHOT: store.ErrLocked,
-		lib.SQLITE_CORRUPT: store.ErrCorrupt, lib.SQLITE_NOTADB: store.ErrCorrupt, lib.SQLITE_CORRUPT_INDEX: store.ErrCorrupt,
-		lib.SQLITE_IOERR_WRITE: store.ErrDisk, lib.SQLITE_IOERR_FSYNC: store.ErrDisk, lib.SQLITE_CANTOPEN: store.ErrGone,
-		lib.SQLITE_ERROR: nil, lib.SQLITE_INTERRUPT: nil, lib.SQLITE_CONSTRAINT_UNIQUE: nil,
-	} {
-		if got := store.ClassifyCode(path, code); !errors.Is(got, want) {
-			t.Errorf("code %d is %v, want %v", code, got, want)
-		}
-	}
-	for _, err := range []error{store.ErrFull, store.ErrReadOnly, store.ErrLocked, store.ErrCorrupt, store.ErrGone, store.ErrDisk} {
-		if got := store.Explain("commit to", path, err); !errors.Is(got, err) || !strings.HasPrefix(got.Error(), "commit to "+path+": ") {
-			t.Errorf("%v", got)
-		}
-	}
-	if store.Explain("commit to", path, nil) != nil {
-		t.Error("no error explained")
-	}
 }

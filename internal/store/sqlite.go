@@ -23,8 +23,9 @@ type SQLite struct {
 	// With the turn only.
 	lock    *lock
 	closed  bool
-	suspect bool // an error calls for opening the file again
-	saved   bool // a deleted database waits beside its path to be put back
+	suspect bool   // an error calls for opening the file again
+	saved   bool   // a deleted database waits beside its path to be put back
+	news    string // for the log, once the file is open again
 	sweptAt time.Time
 
 	complained atomic.Bool // an unreadable event has been logged

@@ -1020,7 +1020,7 @@ func init() {
   },
   "responses": {
     "Error": {
-      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
       "schema": {
         "$ref": "#/definitions/Error"
       }
@@ -1099,7 +1099,7 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1150,7 +1150,7 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1185,7 +1185,7 @@ func init() {
             }
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1230,7 +1230,7 @@ func init() {
             }
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1269,7 +1269,7 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -2070,7 +2070,7 @@ func init() {
   },
   "responses": {
     "Error": {
-      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
       "schema": {
         "$ref": "#/definitions/Error"
       }

@@ -1,0 +1,193 @@
+package health_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"labstatus/internal/health"
+)
+
+// troubled is a laboratory in which everything goes wrong once, and what the engine
+// said about it; begin is when.
+func troubled(t testing.TB, begin time.Time) (*world, string) {
+	t.Helper()
+	var said strings.Builder
+	w := newWorld()
+	w.now = begin
+	w.cfg.FlapEvents = 3
+	w.schedule()
+	w.addResource("r-pend00", "pend00", "st-data", "st-video")
+	w.addResource("r-spin30", "spin30", "st-data")
+	for _, topic := range []string{"pend00-st-data", "pend00-st-video", "spin30-st-data", "spin30-st-log"} {
+		w.connect(topic)
+	}
+	w.hosts["pend00"], w.hosts["spin30"] = true, true
+	w.after = func(_ health.Input, d health.Decision) {
+		if text := health.Describe(d); text != "" {
+			said.WriteString(d.At.Sub(begin).String() + " " + text)
+		}
+	}
+	w.start()
+	w.query()
+	run := func(d time.Duration) { w.run(d, func(health.Decision) {}) }
+	run(3 * time.Minute)
+	for range 3 {
+		w.conns["spin30-st-data"] = nil
+		run(30 * time.Second)
+		w.connect("spin30-st-data")
+		run(30 * time.Second)
+	}
+	w.hosts["pend00"] = false
+	run(time.Minute)
+	w.relayMute = true
+	run(3 * time.Minute)
+	w.relayMute = false
+	w.conns["pend00-st-video"] = nil
+	run(3 * time.Minute)
+	w.hosts["pend00"] = true
+	w.schedule()
+	w.start()
+	w.query()
+	run(4 * time.Minute)
+	return w, said.String()
+}
+
+// A time that carries the process' own clock and one that has lost it, as after a
+// journey through a codec, are the same to the engine.
+func TestTimesWithAndWithoutMonotonicClock(t *testing.T) {
+	carries := time.Now().Truncate(0).Add(-time.Hour)
+	_, plain := troubled(t, carries)
+	_, own := troubled(t, time.Now().Add(time.Until(carries)))
+	cut := func(s string) string { // the stamps differ by the moment between the two
+		i := strings.Index(s, "since ")
+		for ; i >= 0; i = strings.Index(s, "since ") {
+			s = s[:i] + s[i+len("since 2026-11-20T22:10:05Z"):]
+		}
+		return s
+	}
+	if cut(plain) != cut(own) {
+		t.Errorf("without the process' clock:\n%s\nwith it:\n%s", plain, own)
+	}
+	if !strings.Contains(plain, "flapping") || !strings.Contains(plain, "no fresh reports") {
+		t.Errorf("nothing went wrong in this laboratory:\n%s", plain)
+	}
+}
+
+// Inputs that come some milliseconds out of order, as they do from several
+// goroutines, are no news.
+func TestSlightlyOutOfOrder(t *testing.T) {
+	w := newWorld()
+	w.addResource("r-pend00", "pend00", "st-data")
+	w.connect("pend00-st-data")
+	w.hosts["pend00"] = true
+	w.start()
+	w.query()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		w.now = w.now.Add(time.Second)
+		at := w.now
+		inputs := []health.Input{w.relayFrame(), w.jumpFrame()}
+		w.now = at.Add(time.Duration(rng.IntN(40)-20) * time.Millisecond)
+		inputs = append(inputs, health.Tick{At: w.now})
+		w.now = at
+		rng.Shuffle(len(inputs), reflect.Swapper(inputs))
+		for _, in := range inputs {
+			if d := w.engine.Step(in); len(d.Events) > 0 || d.Alert != nil || len(d.Wishes) > 0 {
+				t.Fatalf("%s: %T is news:\n%s", offset(at), in, health.Describe(d))
+			}
+		}
+	}
+}
+
+// Of several connections of one topic the same one is shown in whatever order a
+// frame lists them, however little they differ.
+func TestBestConnectionWhateverTheOrder(t *testing.T) {
+	some := func(t *rapid.T, label string) time.Time {
+		return epoch.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, label)) * time.Second)
+	}
+	traffic := rapid.Custom(func(t *rapid.T) health.Traffic {
+		return health.Traffic{
+			Last:  time.Duration(rapid.IntRange(0, 1).Draw(t, "last")) * time.Second,
+			Never: rapid.Bool().Draw(t, "never"),
+			Size:  float64(rapid.IntRange(0, 1).Draw(t, "size")), FPS: float64(rapid.IntRange(0, 1).Draw(t, "fps")),
+		}
+	})
+	conn := rapid.Custom(func(t *rapid.T) health.Conn {
+		return health.Conn{
+			Topic: "pend00-st-data", Scopes: rapid.SampledFrom([][]string{{"expt"}, {"expt", "read"}, {"read", "expt"}}).Draw(t, "scopes"),
+			UserAgent: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "agent"), RemoteAddr: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "address"),
+			ConnectedAt: some(t, "connected"), ExpiresAt: some(t, "expires"),
+			CanRead: rapid.Bool().Draw(t, "can read"), CanWrite: rapid.Bool().Draw(t, "can write"), StatsKnown: rapid.Bool().Draw(t, "stats known"),
+			Tx: traffic.Draw(t, "tx"), Rx: traffic.Draw(t, "rx"),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		conns := rapid.SliceOfN(conn, 2, 4).Draw(t, "connections")
+		var shown []*health.Conn
+		for _, order := range [][]health.Conn{conns, rapid.Permutation(conns).Draw(t, "order")} {
+			e := health.New(newWorld().cfg, epoch, health.Kept{})
+			e.Step(health.Frame{At: epoch.Add(10 * time.Second), Source: health.Relay, Conns: order})
+			shown = append(shown, e.Snapshot().Find("pend00").Streams[0].Conn)
+		}
+		if !reflect.DeepEqual(shown[0], shown[1]) {
+			t.Fatalf("the order decides which is shown:\n%+v\n%+v", *shown[0], *shown[1])
+		}
+	})
+}
+
+// FuzzKept starts engines from whatever a database may hold: they never panic, and
+// what they keep can be kept again.
+func FuzzKept(f *testing.F) {
+	w, _ := troubled(f, epoch)
+	f.Add([]byte(looks(w.kept)), uint8(60))
+	f.Add([]byte(`{}`), uint8(0))
+	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"flapping":"2026-11-20T22:00:00Z","told":[{"code":"flapping","experiment":"x"},{"code":"missing_jump","experiment":"x"},{"code":"?","experiment":"x"}],"streams":[{"topic":"pend00-st-data"},{"topic":"pend00-st-data","ok":true},{"topic":"elsewhere"}],"unsteady":["b","a","a"],"events":-3},{"name":"pend00"},{"name":""}]}`), uint8(1))
+	f.Add([]byte(`{"System":{"told":[{"code":"no_reports","subject":"relay"},{"code":"no_reports","subject":"moon"},{"code":"book_silent","subject":"book"}],"cadence":{"relay":9223372036854775807,"jump":-1,"book":5},"resources":[{"name":"r","stub":"pend00","required":["pend00-st-data","pend00-st-data"]},{"name":"r","stub":"spin30"},{"name":"","stub":"x"}]}}`), uint8(255))
+	f.Fuzz(func(t *testing.T, text []byte, startup uint8) {
+		var kept health.Kept
+		if json.Unmarshal(text, &kept) != nil || len(kept.Records) > 50 || len(kept.System.Resources) > 50 {
+			return
+		}
+		w := newWorld()
+		w.cfg.Startup = time.Duration(startup) * time.Second
+		w.cfg.FlapEvents = int(startup%4) - 1
+		w.now, w.kept = epoch.Add(time.Hour), kept
+		w.tickEvery = 7 * time.Second
+		w.schedule()
+		w.hosts["pend00"] = true
+		for _, r := range kept.Records {
+			w.hosts[r.Name] = startup%2 == 0
+			for _, s := range r.Streams {
+				w.connect(s.Topic)
+			}
+		}
+		w.addResource("r-pend00", "pend00", "st-data", "st-video")
+		for _, r := range kept.System.Resources {
+			if r.Name != "" && r.Stub != "" && len(r.Required) < 10 {
+				w.resources[r.Name] = r
+			}
+		}
+		w.connect("pend00-st-data")
+		for range 2 {
+			w.start()
+			looks(w.engine.Snapshot())
+			w.query()
+			w.run(5*time.Minute, func(health.Decision) {})
+			w.conns, w.relayMute = map[string][]*wire{}, !w.relayMute
+			w.run(5*time.Minute, func(health.Decision) {})
+			if _, err := json.Marshal(w.kept); err != nil {
+				t.Fatalf("what is kept can't be kept again: %v", err)
+			}
+		}
+		if names := namesOf(w.engine.Snapshot()); !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+			t.Fatalf("experiments are shown out of order, or twice: %q", names)
+		}
+	})
+}

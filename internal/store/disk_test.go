@@ -1,0 +1,56 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// A disk that is really full, for whoever has a small one to spare:
+//
+//	mount -t tmpfs -o size=600k tmpfs /mnt/small
+//	STORE_TEST_SMALL_DISK=/mnt/small go test -run RealFullDisk ./internal/store
+func TestRealFullDisk(t *testing.T) {
+	dir := os.Getenv("STORE_TEST_SMALL_DISK")
+	if dir == "" {
+		t.Skip("STORE_TEST_SMALL_DISK names no directory")
+	}
+	path := filepath.Join(dir, "full", "status.db")
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
+	s, _ := filled(t, path)
+	filler := filepath.Join(dir, "full", "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 512))
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	big := step(2)
+	big.Mail.Raw = make([]byte, 60_000)
+	for range 3 {
+		if err := s.Commit(t.Context(), big); !errors.Is(err, store.ErrFull) {
+			t.Fatal(err)
+		}
+		same(t, "readable meanwhile", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+	}
+	if err := os.Remove(path); err != nil { // even this
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), big); !errors.Is(err, store.ErrFull) {
+		t.Fatal(err)
+	}
+	same(t, "readable meanwhile", MustKept(t, s).Records, []health.Record{record("pend00", 1)})
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	MustCommit(t, s, big)
+	holds(t, s, 2)
+}
