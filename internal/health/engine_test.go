@@ -1,10 +1,8 @@
 package health_test
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,56 +136,6 @@ func TestBestConnectionWhateverTheOrder(t *testing.T) {
 		}
 		if !reflect.DeepEqual(shown[0], shown[1]) {
 			t.Fatalf("the order decides which is shown:\n%+v\n%+v", *shown[0], *shown[1])
-		}
-	})
-}
-
-// FuzzKept starts engines from whatever a database may hold: they never panic, and
-// what they keep can be kept again.
-func FuzzKept(f *testing.F) {
-	w, _ := troubled(f, epoch)
-	f.Add([]byte(looks(w.kept)), uint8(60))
-	f.Add([]byte(`{}`), uint8(0))
-	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"flapping":"2026-11-20T22:00:00Z","told":[{"code":"flapping","experiment":"x"},{"code":"missing_jump","experiment":"x"},{"code":"?","experiment":"x"}],"streams":[{"topic":"pend00-st-data"},{"topic":"pend00-st-data","ok":true},{"topic":"elsewhere"}],"unsteady":["b","a","a"],"events":-3},{"name":"pend00"},{"name":""}]}`), uint8(1))
-	f.Add([]byte(`{"System":{"told":[{"code":"no_reports","subject":"relay"},{"code":"no_reports","subject":"moon"},{"code":"book_silent","subject":"book"}],"cadence":{"relay":9223372036854775807,"jump":-1,"book":5},"resources":[{"name":"r","stub":"pend00","required":["pend00-st-data","pend00-st-data"]},{"name":"r","stub":"spin30"},{"name":"","stub":"x"}]}}`), uint8(255))
-	f.Fuzz(func(t *testing.T, text []byte, startup uint8) {
-		var kept health.Kept
-		if json.Unmarshal(text, &kept) != nil || len(kept.Records) > 50 || len(kept.System.Resources) > 50 {
-			return
-		}
-		w := newWorld()
-		w.cfg.Startup = time.Duration(startup) * time.Second
-		w.cfg.FlapEvents = int(startup%4) - 1
-		w.now, w.kept = epoch.Add(time.Hour), kept
-		w.tickEvery = 7 * time.Second
-		w.schedule()
-		w.hosts["pend00"] = true
-		for _, r := range kept.Records {
-			w.hosts[r.Name] = startup%2 == 0
-			for _, s := range r.Streams {
-				w.connect(s.Topic)
-			}
-		}
-		w.addResource("r-pend00", "pend00", "st-data", "st-video")
-		for _, r := range kept.System.Resources {
-			if r.Name != "" && r.Stub != "" && len(r.Required) < 10 {
-				w.resources[r.Name] = r
-			}
-		}
-		w.connect("pend00-st-data")
-		for range 2 {
-			w.start()
-			looks(w.engine.Snapshot())
-			w.query()
-			w.run(5*time.Minute, func(health.Decision) {})
-			w.conns, w.relayMute = map[string][]*wire{}, !w.relayMute
-			w.run(5*time.Minute, func(health.Decision) {})
-			if _, err := json.Marshal(w.kept); err != nil {
-				t.Fatalf("what is kept can't be kept again: %v", err)
-			}
-		}
-		if names := namesOf(w.engine.Snapshot()); !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-			t.Fatalf("experiments are shown out of order, or twice: %q", names)
 		}
 	})
 }

@@ -193,6 +193,18 @@ func TestCadenceAndContents(t *testing.T) {
 	})
 }
 
+// uriFor is the address of another topic's websocket on relay.
+func (b *bench) uriFor(topic string) string {
+	b.Helper()
+	url := strings.TrimSuffix(b.accessURL(Relay), "stats") + topic
+	status, body := b.ask("POST", url, b.token(Relay, map[string]any{"topic": topic}), "", "")
+	var answer struct{ URI string }
+	if status != 200 || json.Unmarshal([]byte(body), &answer) != nil {
+		b.Fatalf("access to %s: %d %s", topic, status, body)
+	}
+	return answer.URI
+}
+
 // A code is good once; whatever is wrong with it, the answer is silence on an
 // open connection, without even a ping.
 func TestSilentRefusals(t *testing.T) {
@@ -207,23 +219,28 @@ func TestSilentRefusals(t *testing.T) {
 			"code used before":         uri,
 			"no code":                  base,
 			"unknown code":             base + "?code=nonsense",
+			"code of another topic":    strings.Replace(b.uriFor("other"), "/other?", "/stats?", 1),
+			"another topic":            b.uriFor("other"),
 			"useless scope":            b.uri(Relay, map[string]any{"scopes": []string{"stats"}}),
 			"code of another service":  strings.Replace(b.uri(Jump, nil), "ws://jump.lab:80/lab/jump/connect", "ws://relay.lab:80/lab/relay/session", 1),
 			"refused as ordered":       b.uri(Jump, nil),
 			"expires before the visit": b.uri(Relay, map[string]any{"exp": time.Now().Unix() + 1}),
 		}
 		time.Sleep(2 * time.Second)
-		for name, uri := range silent {
-			ws := b.dial(uri)
+		open := map[string]*websocket.Conn{}
+		for name, uri := range silent { // all while codes are still good
+			open[name] = b.dial(uri)
+		}
+		if text := b.message(good, time.Minute); text == "" {
+			t.Error("the first use of a code is not served")
+		}
+		for name, ws := range open {
 			pinged := false
 			ws.SetPingHandler(func(string) error { pinged = true; return nil })
 			if text := b.message(ws, 3*time.Minute); text != "" || pinged {
 				t.Errorf("%s: %q, pinged %v", name, text, pinged)
 			}
 			b.must(ws.Close())
-		}
-		if text := b.message(good, time.Minute); text == "" {
-			t.Error("the first use of the code is served no longer")
 		}
 		if text := b.message(b.dial(late), time.Minute); text != "" {
 			t.Error("a code was good after more than a minute")

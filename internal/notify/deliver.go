@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,8 +12,8 @@ import (
 // round tries everything that is due, once. Its error is the store's.
 func (o *Outbox) round(ctx, sending, marking context.Context) error {
 	now := time.Now()
-	mails, err := o.due(ctx, now)
-	if err != nil || len(mails) == 0 || now.Before(o.postponed) {
+	attempts, err := o.due(ctx, now)
+	if err != nil || len(attempts) == 0 || now.Before(o.postponed) {
 		return err
 	}
 	var session Session
@@ -23,10 +22,13 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 			o.goodbye(session)
 		}
 	}()
-	for _, m := range mails {
+	tried := map[string]bool{}
+	defer func() { o.tried = tried }()
+	for _, a := range attempts {
 		if ctx.Err() != nil {
 			return nil
 		}
+		m, to := a.mail, a.to
 		began := time.Now()
 		o.update(func(s *OutboxStatus) { s.LastAttempt = began })
 		if session == nil {
@@ -34,12 +36,12 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 				session = nil
 				if ctx.Err() == nil {
 					o.postpone(began, err)
-					o.expire(marking, mails, err)
+					o.expire(marking, attempts, err)
 				}
 				return nil
 			}
 		}
-		to := dueRecipients(m, now)
+		tried[m.ID] = true
 		results, lost := session.Send(sending, m, to)
 		stopped := sending.Err() != nil
 		finished := o.apply(marking, m, results, began, stopped)
@@ -74,9 +76,12 @@ func (o *Outbox) goodbye(s Session) {
 }
 
 // due gives what is to be tried now, with what is known but not yet stored.
-func (o *Outbox) due(ctx context.Context, now time.Time) ([]health.Mail, error) {
+func (o *Outbox) due(ctx context.Context, now time.Time) ([]attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
+	if err := o.lineUp(ctx); err != nil {
+		return nil, err
+	}
 	// Mails whose marks are in memory still count as due in the store, and those
 	// that a server chokes on come back again and again: neither may crowd out
 	// the others.
@@ -92,8 +97,13 @@ func (o *Outbox) due(ctx context.Context, now time.Time) ([]health.Mail, error) 
 		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
 	}
 	mails = slices.DeleteFunc(mails, func(m health.Mail) bool { return len(dueRecipients(m, now)) == 0 })
-	slices.SortStableFunc(mails, func(a, b health.Mail) int { return cmp.Compare(o.choked[a.ID], o.choked[b.ID]) })
-	return mails, nil
+	if len(mails) == 0 {
+		return nil, nil
+	}
+	if err := o.count(ctx); err != nil { // before the attempts, which may take long
+		return nil, err
+	}
+	return o.inOrder(ctx, mails, now)
 }
 
 // overlaid gives recipients with newer in place of those it names.
@@ -156,6 +166,11 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 		}
 		o.logFate(m, r)
 		changed = append(changed, r)
+		if r.Fate == health.Queued {
+			o.waiting.wait(r.Address, &m)
+		} else {
+			o.waiting.leave(r.Address, m.ID)
+		}
 	}
 	if len(changed) == 0 {
 		return false
@@ -227,9 +242,10 @@ func (o *Outbox) served(id string) {
 }
 
 // expire gives up what has waited too long for a server that doesn't work.
-func (o *Outbox) expire(ctx context.Context, mails []health.Mail, err error) {
+func (o *Outbox) expire(ctx context.Context, attempts []attempt, err error) {
 	now := time.Now()
-	for _, m := range mails {
+	for _, a := range attempts {
+		m := a.mail
 		if now.Sub(m.At) < GiveUpAfter {
 			continue
 		}
@@ -242,6 +258,7 @@ func (o *Outbox) expire(ctx context.Context, mails []health.Mail, err error) {
 			r = failed(r, now, err.Error())
 			o.logFate(m, r)
 			changed = append(changed, r)
+			o.waiting.leave(r.Address, m.ID)
 		}
 		delete(o.choked, m.ID)
 		o.mark(ctx, m.ID, changed)

@@ -33,8 +33,9 @@ const (
 	storeWait = 5 * time.Second // for one call to the store
 	// On stopping, a message on its way to the server has this long to be
 	// accepted, and its mark that much longer: cutting it could tell people twice.
-	sendGrace = 3 * time.Second
-	markGrace = time.Second
+	// Together they stay within the time in which a server has to stop.
+	sendGrace = time.Second
+	markGrace = 500 * time.Millisecond
 )
 
 // Outbox delivers what a store has queued. Only Run does anything; the other
@@ -46,6 +47,8 @@ type Outbox struct {
 	wake  chan struct{}
 
 	// The rest up to mu is Run's own.
+	tried      map[string]bool               // in the latest round
+	waiting    waiting                       // for another attempt; nil until the store has told
 	unsaved    map[string][]health.Recipient // marks that the store has not taken yet, by mail
 	markTries  int                           // in a row that failed
 	markNext   time.Time
@@ -107,7 +110,7 @@ func (o *Outbox) update(f func(*OutboxStatus)) {
 }
 
 // Run delivers until ctx ends, and then returns nil. A message that is on its
-// way at that moment is finished, for a few seconds at most.
+// way at that moment is finished, for a second at most.
 func (o *Outbox) Run(ctx context.Context) error {
 	sending, cancel := graceful(ctx, sendGrace)
 	defer cancel()
@@ -166,17 +169,25 @@ func graceful(ctx context.Context, by time.Duration) (context.Context, context.C
 	}
 }
 
-// pause is how long there is nothing to do. It brings the counts up to date.
-func (o *Outbox) pause(ctx context.Context, began time.Time) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
-	defer cancel()
+// count brings the counts of the status up to date.
+func (o *Outbox) count(ctx context.Context) error {
 	queued, sent, failed, oldest, err := o.store.MailCounts(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("count mails: %w", err)
+		return fmt.Errorf("count mails: %w", err)
 	}
 	o.update(func(s *OutboxStatus) {
 		s.Queued, s.Sent, s.Failed, s.OldestQueued = queued, sent, failed, oldest
 	})
+	return nil
+}
+
+// pause is how long there is nothing to do. It brings the counts up to date.
+func (o *Outbox) pause(ctx context.Context, began time.Time) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	if err := o.count(ctx); err != nil {
+		return 0, err
+	}
 	next, waiting, err := o.store.NextMail(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("look for the next mail: %w", err)

@@ -595,8 +595,8 @@ func TestStoppingFinishesTheMailOnItsWay(t *testing.T) {
 		want  string
 		stops time.Duration
 	}{
-		"in time": {2 * time.Second, "m1: a sent; m2: a queued", 2 * time.Second},
-		"hanging": {time.Hour, "m1: a queued; m2: a queued", 3 * time.Second},
+		"in time": {sendGrace / 2, "m1: a sent; m2: a queued", sendGrace / 2},
+		"hanging": {time.Hour, "m1: a queued; m2: a queued", sendGrace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

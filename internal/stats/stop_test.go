@@ -108,3 +108,25 @@ func TestCheck(t *testing.T) {
 		}
 	})
 }
+
+// A peer that hears nothing of our farewell and talks on is left.
+func TestSubscriberStopsThoughThePeerTalksOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(_ int, p *peer) {
+			for range 600 {
+				err := p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(s))
+				if err != nil || !p.send(`[]`) {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+		w := f.watch()
+		time.Sleep(3 * s)
+		before := time.Now()
+		w.stop()
+		if d := time.Since(before); d > 1100*time.Millisecond {
+			t.Errorf("stopping took %v", d)
+		}
+	})
+}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"labstatus/internal/health"
 )
 
 const s = time.Second
@@ -134,4 +137,25 @@ func TestSubscriberBacksOffUntilAFrame(t *testing.T) {
 			t.Errorf("waits of %v s", g)
 		}
 	})
+}
+
+// Of two connections that waited to be heard, the later may come first.
+func TestLoopNeverGoesBackInTime(t *testing.T) {
+	log, _ := logtest.NewNullLogger()
+	var at []time.Time
+	l := newLoop(NewSubscriber(Config{Source: health.Jump, Log: log}), func(in health.Input) {
+		switch in := in.(type) {
+		case health.Frame:
+			at = append(at, in.At)
+		case health.Link:
+			at = append(at, in.At)
+		}
+	})
+	l.cur = &conn{done: make(chan struct{}, 1)}
+	now := time.Now()
+	l.on(event{conn: l.cur, kind: opened, at: now})
+	l.on(event{conn: l.cur, kind: received, at: now.Add(-s), msg: []byte(`[]`)})
+	if len(at) != 2 || at[1].Before(at[0]) {
+		t.Errorf("%v", at)
+	}
 }

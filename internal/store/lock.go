@@ -77,4 +77,4 @@ func readHolder(f *os.File) string {
 }
 
 // release gives the lock up.
-func (l *lock) release() error { return l.file.Close() }
+func (l *lock) release() error { return errors.Join(unlock(l.file), l.file.Close()) }

@@ -25,6 +25,10 @@ func tryLock(f *os.File) error {
 	}
 }
 
+// unlock gives the lock on f up. Closing f alone might not: a process that is just
+// being started shares it for a moment.
+func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

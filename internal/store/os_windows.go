@@ -18,6 +18,11 @@ func tryLock(f *os.File) error {
 	return err
 }
 
+// unlock gives the lock on f up.
+func unlock(f *os.File) error {
+	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, &windows.Overlapped{Offset: 1 << 30})
+}
+
 // syncDir does nothing: NTFS journals names by itself.
 func syncDir(string) error { return nil }
 

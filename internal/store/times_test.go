@@ -28,8 +28,8 @@ func TestTimesComeBackInUTC(t *testing.T) {
 				v.Set(reflect.ValueOf(local))
 				return
 			}
-			for i := range v.NumField() {
-				fill(v.Field(i))
+			for _, field := range v.Fields() {
+				fill(field)
 			}
 		}
 	}
@@ -52,8 +52,8 @@ func TestTimesComeBackInUTC(t *testing.T) {
 				}
 				return
 			}
-			for i := range v.NumField() {
-				check(v.Field(i))
+			for _, field := range v.Fields() {
+				check(field)
 			}
 		}
 	}

@@ -1,0 +1,117 @@
+package health_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"labstatus/internal/health"
+)
+
+// FuzzKept starts engines from whatever a database may hold: they never panic, and
+// what they keep can be kept again.
+func FuzzKept(f *testing.F) {
+	w, _ := troubled(f, epoch)
+	f.Add([]byte(looks(w.kept)), uint8(60))
+	f.Add([]byte(`{}`), uint8(0))
+	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"flapping":"2026-11-20T22:00:00Z","told":[{"code":"flapping","experiment":"x"},{"code":"missing_jump","experiment":"x"},{"code":"?","experiment":"x"}],"streams":[{"topic":"pend00-st-data"},{"topic":"pend00-st-data","ok":true},{"topic":"elsewhere"}],"unsteady":["b","a","a"],"events":-3},{"name":"pend00"},{"name":""}]}`), uint8(1))
+	f.Add([]byte(`{"System":{"told":[{"code":"no_reports","subject":"relay"},{"code":"no_reports","subject":"moon"},{"code":"book_silent","subject":"book"}],"cadence":{"relay":9223372036854775807,"jump":-1,"book":5},"resources":[{"name":"r","stub":"pend00","required":["pend00-st-data","pend00-st-data"]},{"name":"r","stub":"spin30"},{"name":"","stub":"x"}]}}`), uint8(255))
+	f.Fuzz(func(t *testing.T, text []byte, startup uint8) {
+		var kept health.Kept
+		if json.Unmarshal(text, &kept) != nil || len(kept.Records) > 50 || len(kept.System.Resources) > 50 {
+			return
+		}
+		for _, fault := range startsFrom(kept, startup) {
+			t.Error(fault)
+		}
+	})
+}
+
+// TestKept is the same with records that look like ours and make no sense together.
+func TestKept(t *testing.T) {
+	when := rapid.Custom(func(t *rapid.T) time.Time {
+		return rapid.SampledFrom([]time.Time{{}, epoch, epoch.Add(55 * time.Minute), epoch.Add(time.Hour), epoch.Add(48 * time.Hour)}).Draw(t, "when")
+	})
+	names := rapid.SampledFrom([]string{"pend00", "spin30", "trus05", ""})
+	topics := rapid.SampledFrom([]string{"pend00-st-data", "pend00-st-video", "spin30-st-data", "sound", "", "-st-", "pend00"})
+	issue := rapid.Custom(func(t *rapid.T) health.Issue {
+		codes := []health.Code{health.MissingJump, health.MissingRequired, health.UnhealthyStream, health.Flapping, health.NoReports, health.BookSilent, "?", ""}
+		return health.Issue{
+			Code: rapid.SampledFrom(codes).Draw(t, "code"), Experiment: names.Draw(t, "experiment"), Since: when.Draw(t, "since"),
+			Subject: rapid.OneOf(topics, rapid.SampledFrom([]string{"relay", "jump", "book"})).Draw(t, "subject"),
+		}
+	})
+	record := rapid.Custom(func(t *rapid.T) health.Record {
+		r := health.Record{
+			Name: names.Draw(t, "name"), FirstSeen: when.Draw(t, "first seen"), State: "?", Assessed: rapid.Bool().Draw(t, "assessed"),
+			JumpOK: rapid.Bool().Draw(t, "jump"), JumpSince: when.Draw(t, "jump since"), Flapping: when.Draw(t, "flapping"),
+			Told: rapid.SliceOfN(issue, 0, 3).Draw(t, "told"), Changes: rapid.SliceOfN(when, 0, 9).Draw(t, "changes"),
+			Unsteady: rapid.SliceOfN(topics, 0, 3).Draw(t, "unsteady"), Events: rapid.IntRange(-1, 200).Draw(t, "events"),
+		}
+		for _, topic := range rapid.SliceOfN(topics, 0, 4).Draw(t, "streams") {
+			r.Streams = append(r.Streams, health.StreamRecord{
+				Topic: topic, OK: rapid.Bool().Draw(t, "ok"), Missing: rapid.Bool().Draw(t, "missing"), Since: when.Draw(t, "since"), LastActive: when.Draw(t, "last active"),
+			})
+		}
+		return r
+	})
+	resource := rapid.Custom(func(t *rapid.T) health.Resource {
+		return health.Resource{Name: rapid.SampledFrom([]string{"r-pend00", "r", ""}).Draw(t, "resource"), Stub: names.Draw(t, "stub"), Required: rapid.SliceOfN(topics, 0, 3).Draw(t, "required")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		kept := health.Kept{
+			Records: rapid.SliceOfN(record, 0, 4).Draw(t, "records"),
+			System: health.SystemRecord{
+				Told: rapid.SliceOfN(issue, 0, 3).Draw(t, "told"), Resources: rapid.SliceOfN(resource, 0, 4).Draw(t, "resources"),
+				Cadence: rapid.MapOf(rapid.SampledFrom([]health.Source{health.Relay, health.Jump, health.Book}), rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "cadence"),
+			},
+		}
+		for _, fault := range startsFrom(kept, rapid.Uint8().Draw(t, "startup")) {
+			t.Fatal(fault)
+		}
+	})
+}
+
+// startsFrom runs a laboratory on an engine that starts from what was kept, twice,
+// and says what is wrong with it in the end.
+func startsFrom(kept health.Kept, startup uint8) (faults []string) {
+	w := newWorld()
+	w.cfg.Startup = time.Duration(startup) * time.Second
+	w.cfg.FlapEvents = int(startup%4) - 1
+	w.now, w.kept = epoch.Add(time.Hour), kept
+	w.tickEvery = 7 * time.Second
+	w.schedule()
+	w.hosts["pend00"] = true
+	for _, r := range kept.Records {
+		w.hosts[r.Name] = startup%2 == 0
+		for _, s := range r.Streams {
+			w.connect(s.Topic)
+		}
+	}
+	w.addResource("r-pend00", "pend00", "st-data", "st-video")
+	for _, r := range kept.System.Resources {
+		if r.Name != "" && r.Stub != "" && len(r.Required) < 10 {
+			w.resources[r.Name] = r
+		}
+	}
+	w.connect("pend00-st-data")
+	for range 2 {
+		w.start()
+		looks(w.engine.Snapshot())
+		w.query()
+		w.run(5*time.Minute, func(health.Decision) {})
+		w.conns, w.relayMute = map[string][]*wire{}, !w.relayMute
+		w.run(5*time.Minute, func(health.Decision) {})
+		if _, err := json.Marshal(w.kept); err != nil {
+			t.Fatalf("what is kept can't be kept again: %v", err)
+		}
+	}
+	names := namesOf(w.engine.Snapshot())
+	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+		faults = append(faults, "experiments are shown out of order, or twice")
+	}
+	return faults
+}
