@@ -10,6 +10,9 @@ const (
 	cadenceGaps = 16
 	// cadenceSure is how many gaps it takes to trust what they say.
 	cadenceSure = 3
+	// cadenceStands is for how many of its own lengths an estimate stands against
+	// smaller ones.
+	cadenceStands = 10
 	// cadenceUnsure is the least window until then: labs send one frame a minute
 	// (relay: every 61 s), so after a first frame two minutes of silence still say
 	// nothing.
@@ -23,19 +26,24 @@ const (
 // The estimate is the second largest of the latest 16 gaps. Anybody on the same
 // feed can ask for a frame at once, which makes gaps shorter than the cadence, in
 // whatever number: hence not a mean. And one hang makes one gap that is longer:
-// hence not the largest.
+// hence not the largest. So that a burst of such requests doesn't push the real
+// gaps out of memory, an estimate also stands for ten of its own cadences before a
+// smaller one takes its place.
 type Cadence struct {
 	last time.Time // of the latest frame; zero: the next frame begins, its gap doesn't count
 	gaps [cadenceGaps]time.Duration
 	n    int           // gaps seen since the beginning; the latest are kept
 	kept time.Duration // what was known before the beginning
+
+	high   time.Duration // the largest estimate since the beginning that is not too old
+	highAt time.Time
 }
 
 // Frame observes a frame that came on the same unbroken connection as the one
 // before it. Several frames of one moment count as one.
 func (c *Cadence) Frame(at time.Time) {
 	if c.last.IsZero() {
-		c.kept, c.n = c.Value(), 0
+		c.kept, c.n, c.high = c.Value(), 0, 0
 		c.last = at
 		return
 	}
@@ -49,6 +57,20 @@ func (c *Cadence) Frame(at time.Time) {
 	if c.n == 2*cadenceGaps {
 		c.n = cadenceGaps // the same place in the ring; only "enough" matters from here
 	}
+	if c.n < cadenceSure {
+		return
+	}
+	if latest := c.estimate(); latest >= c.high || at.Sub(c.highAt) > cadenceStands*c.high {
+		c.high, c.highAt = latest, at
+	}
+}
+
+// estimate is the second largest of the gaps that are remembered.
+func (c *Cadence) estimate() time.Duration {
+	seen := min(c.n, cadenceGaps)
+	sorted := c.gaps
+	slices.Sort(sorted[:seen])
+	return sorted[seen-2]
 }
 
 // Break says that the connection broke: the time until the next frame is no
@@ -76,9 +98,7 @@ func (c *Cadence) Value() time.Duration {
 		}
 		return v
 	}
-	sorted := c.gaps
-	slices.Sort(sorted[:seen])
-	return sorted[seen-2]
+	return c.high
 }
 
 // Window is how old the latest frame may be while its source is still taken to

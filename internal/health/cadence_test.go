@@ -40,8 +40,9 @@ func TestCadenceValue(t *testing.T) {
 		{"a single hang is no cadence", append(repeat(8, 6*s), 300*s), 6 * s},
 		{"frames that others asked for", []time.Duration{61 * s, s, s, s, 61 * s, s, s, s, s, s}, 61 * s},
 		{"frames of one moment are one", []time.Duration{5 * s, 0, 5 * s, 0, 5 * s, 0}, 5 * s},
-		{"a quicker cadence is learned", append(repeat(20, 61*s), repeat(15, 6*s)...), 6 * s},
-		{"but not at once", append(repeat(20, 61*s), repeat(14, 6*s)...), 61 * s},
+		{"a quicker cadence is learned", append(repeat(20, 61*s), repeat(120, 6*s)...), 6 * s},
+		{"but not at once", append(repeat(20, 61*s), repeat(90, 6*s)...), 61 * s},
+		{"a burst of requests teaches nothing", append(repeat(20, 61*s), repeat(60, s)...), 61 * s},
 		{"a slower one from its second frame", append(repeat(100, 6*s), 61*s, 61*s), 61 * s},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -106,7 +106,14 @@ func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 		w.conns, w.relayMute = map[string][]*wire{}, !w.relayMute
 		w.run(5*time.Minute, func(health.Decision) {})
 		if _, err := json.Marshal(w.kept); err != nil {
-			t.Fatalf("what is kept can't be kept again: %v", err)
+			faults = append(faults, "what is kept can't be kept again: "+err.Error())
+		}
+	}
+	w.relayMute = false
+	w.run(15*time.Minute+2*w.cfg.Startup, func(health.Decision) {})
+	for _, r := range w.engine.Snapshot().Experiments {
+		if r.State != health.StateHealthy && r.State != health.StateUnhealthy {
+			faults = append(faults, r.Name+" is "+string(r.State)+" for ever")
 		}
 	}
 	names := namesOf(w.engine.Snapshot())
