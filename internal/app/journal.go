@@ -70,9 +70,11 @@ func (j *journal) keep(ctx context.Context, d health.Decision, mail *health.Mail
 		}
 		return j.settle(ctx, d.At)
 	}
-	err := j.commit(ctx, store.Commit{
-		At: d.At, Events: d.Events, Records: d.Records, Forgotten: d.Forgotten, System: d.System, Mail: mail,
-	})
+	c := store.Commit{At: d.At, Events: d.Events, Records: d.Records, Forgotten: d.Forgotten, System: d.System}
+	if mail != nil {
+		c.Mails = []*health.Mail{mail}
+	}
+	err := j.commit(ctx, c)
 	if err == nil {
 		return mail != nil
 	}
@@ -127,32 +129,18 @@ func (j *journal) owe(d health.Decision, mail *health.Mail) {
 	j.mu.Unlock()
 }
 
-// settle keeps all that is owed, oldest mail first, or as much of it as it can.
+// settle keeps all that is owed, in one transaction.
 func (j *journal) settle(ctx context.Context, now time.Time) (mailQueued bool) {
 	o := &j.owed
-	c := store.Commit{At: o.at, Events: o.events, System: o.system}
+	c := store.Commit{At: o.at, Events: o.events, Forgotten: sortedKeys(o.forgotten), System: o.system, Mails: o.mails}
 	for _, name := range sortedKeys(o.records) {
 		c.Records = append(c.Records, o.records[name])
 	}
-	c.Forgotten = sortedKeys(o.forgotten)
-	if len(o.mails) > 0 {
-		c.Mail = o.mails[0]
+	if err := j.commit(ctx, c); err != nil {
+		j.failed(now, err)
+		return false
 	}
-	for {
-		if err := j.commit(ctx, c); err != nil {
-			j.failed(now, err)
-			return mailQueued
-		}
-		if c.Mail != nil {
-			mailQueued = true
-			o.mails = o.mails[1:]
-		}
-		o.events, o.records, o.forgotten, o.system = nil, nil, nil, nil
-		if len(o.mails) == 0 {
-			break
-		}
-		c = store.Commit{At: o.at, Mail: o.mails[0]}
-	}
+	mailQueued = len(o.mails) > 0
 	j.owed, j.retryAt = debt{}, time.Time{}
 	j.mu.Lock()
 	lasted := now.Sub(j.status.FailingSince)

@@ -97,7 +97,7 @@ func (p *play) wishesAreAllowed(d health.Decision, s *health.Snapshot) {
 // patience of the engine: then nothing may be hidden, and everybody knows the truth.
 func (p *play) calm() {
 	w := p.w
-	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow = false, false, false, false
+	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow, w.bookStubborn = false, false, false, false, false
 	w.step(health.Link{At: w.now, Source: health.Relay, Up: true})
 	w.step(health.Link{At: w.now, Source: health.Jump, Up: true})
 	quiet := 2*w.cfg.Startup + w.cfg.FlapWindow + w.cfg.GroupWait + 2*w.cfg.LastChecked + 2*time.Minute

@@ -54,8 +54,9 @@ type play struct {
 
 	topics    []string
 	stubs     []string
-	events    map[string][]string  // by experiment: what the latest said is wrong
-	wished    map[string]time.Time // by resource: the latest wish
+	events    map[string][]string         // by experiment: what the latest said is wrong
+	wished    map[string]time.Time        // by resource: the latest wish
+	latest    map[health.Source]time.Time // frames
 	published []published
 	steps     int
 }
@@ -82,6 +83,7 @@ func newPlay(t *rapid.T) *play {
 	p := &play{
 		t: t, w: w, model: newModel(w.cfg.LastActive), ledger: ledger{}, rng: rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "order"))),
 		events: map[string][]string{}, wished: map[string]time.Time{},
+		latest: map[health.Source]time.Time{},
 	}
 	streams := []string{"st-data", "st-video", "sound"} // the last is found by its resource alone
 	for i := range rapid.IntRange(1, 6).Draw(t, "experiments") {
@@ -146,14 +148,21 @@ func (p *play) act(t *rapid.T) {
 		w.hosts[one(p.stubs, "host")] = rapid.Bool().Draw(t, "returns")
 	case what == "source":
 		_, err = w.sourceDoes(one([]string{"relay", "jump-source"}, "source"),
-			one([]string{"mute", "speaks", "speaks", "breaks", "up", "renews"}, "source does"))
+			one([]string{"mute", "speaks", "speaks", "breaks", "up", "renews", "hears", "hears", "delivers"}, "source does"))
+		if w.replay == nil { // a frame can be delivered that was on its way
+			err = nil
+		}
 	case what == "book":
-		_, err = w.bookDoes([]string{one([]string{"down", "up", "up", "query", "query", "fails", "slow", "works", "forgets"}, "book does")})
+		_, err = w.bookDoes([]string{one([]string{"down", "up", "up", "query", "query", "fails", "slow", "works", "forgets", "stubborn"}, "book does")})
 		w.bookSlow = w.bookSlow && rapid.Bool().Draw(t, "still slow")
+		w.bookStubborn = w.bookStubborn && rapid.Bool().Draw(t, "still stubborn")
 	case what == "resource" && len(names) > 0:
-		words := []string{one([]string{"hold", "release", "drop", "reads", "gone"}, "done to it"), one(names, "resource")}
-		if words[0] == "hold" {
+		words := []string{one([]string{"hold", "release", "drop", "reads", "gone", "add"}, "done to it"), one(names, "resource")}
+		switch words[0] {
+		case "hold":
 			words = append(words, "lens is being cleaned")
+		case "add": // it stands for another experiment from now on, or requires another stream
+			words = append(words, one(p.stubs, "stub"), one([]string{"st-data", "st-log"}, "stream"))
 		}
 		_, err = w.bookDoes(words)
 	case what == "resource":
@@ -162,6 +171,7 @@ func (p *play) act(t *rapid.T) {
 		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "away")) * time.Second)
 		w.schedule()
 		p.model.restart()
+		clear(p.latest)
 		p.begin()
 		w.query()
 	}
@@ -179,9 +189,13 @@ func (p *play) check(in health.Input, d health.Decision) {
 	case health.Availability:
 		p.model.said[in.Resource] = &in
 	case health.Frame:
-		if in.Source == health.Relay {
+		switch {
+		case in.At.Before(p.latest[in.Source]): // older than what is known: nothing follows from it
+		case in.Source == health.Relay:
+			p.latest[in.Source] = in.At
 			p.model.relay(in)
-		} else {
+		default:
+			p.latest[in.Source] = in.At
 			p.model.jump(in, s.Sources[1].Window, namesOf(s))
 		}
 	}

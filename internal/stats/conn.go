@@ -11,6 +11,7 @@ import (
 type conn struct {
 	cancel context.CancelFunc
 	done   chan struct{} // the loop has consumed a message
+	ended  chan struct{} // closed once nothing of it is left
 
 	planned bool          // opened to renew the token of the one beside it
 	open    bool          // its websocket is

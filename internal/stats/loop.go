@@ -84,12 +84,17 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// start begins a connection.
-func (l *loop) start(ctx context.Context, planned bool) *conn {
+// start begins a connection. Where it takes another's place that one has been
+// cancelled, and is closed first: there are never more than two.
+func (l *loop) start(ctx context.Context, planned bool, instead *conn) *conn {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &conn{cancel: cancel, done: make(chan struct{}, 1), planned: planned}
+	c := &conn{cancel: cancel, done: make(chan struct{}, 1), ended: make(chan struct{}), planned: planned}
 	l.wg.Go(func() {
+		defer close(c.ended)
 		defer cancel()
+		if instead != nil {
+			<-instead.ended
+		}
 		l.s.serve(ctx, c, l.events)
 	})
 	return c
@@ -101,7 +106,7 @@ func (l *loop) act(ctx context.Context, now time.Time) {
 	switch {
 	case l.cur == nil:
 		if !now.Before(l.retryAt) {
-			l.cur = l.start(ctx, false)
+			l.cur = l.start(ctx, false, nil)
 		}
 	case !l.cur.open: // it takes its time, but not for ever
 	case l.next == nil:
@@ -110,9 +115,9 @@ func (l *loop) act(ctx context.Context, now time.Time) {
 		}
 		if reached(l.silentAt(l.cur)) {
 			l.say.silence(now.Sub(l.cur.since))
-			l.next = l.start(ctx, false)
+			l.next = l.start(ctx, false, nil)
 		} else if reached(l.renewAt()) {
-			l.next = l.start(ctx, true)
+			l.next = l.start(ctx, true, nil)
 		}
 	case l.next.open && reached(l.silentAt(l.next)):
 		// Of two silent ones the older goes; but one that speaks stays, and its
@@ -120,12 +125,13 @@ func (l *loop) act(ctx context.Context, now time.Time) {
 		l.s.count.unheard.Add(1)
 		if l.next.planned && !reached(l.silentAt(l.cur)) {
 			l.next.cancel()
-			l.next = l.start(ctx, true)
+			l.next = l.start(ctx, true, l.next)
 			return
 		}
 		l.cur.cancel()
+		instead := l.cur
 		l.cur = l.next
-		l.next = l.start(ctx, false)
+		l.next = l.start(ctx, false, instead)
 	}
 }
 

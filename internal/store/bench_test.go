@@ -16,8 +16,8 @@ func BenchmarkCommit500(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		c := store.Commit{At: t0.Add(time.Duration(n) * time.Second), Mail: mail(fmt.Sprint(n), t0, "a@x", "b@x")}
-		c.Mail.Raw = make([]byte, 60_000)
+		c := store.Commit{At: t0.Add(time.Duration(n) * time.Second), Mails: []*health.Mail{mail(fmt.Sprint(n), t0, "a@x", "b@x")}}
+		c.Mails[0].Raw = make([]byte, 60_000)
 		for i := range 500 {
 			name := fmt.Sprintf("pend%03d", i)
 			c.Records = append(c.Records, record(name, n))
@@ -33,7 +33,7 @@ func BenchmarkCommitOne(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		MustCommit(b, s, store.Commit{At: t0, Events: []health.Event{event("pend00", n)}, Records: []health.Record{record("pend00", n)}, Mail: mail(fmt.Sprint(n), t0, "a@x")})
+		MustCommit(b, s, store.Commit{At: t0, Events: []health.Event{event("pend00", n)}, Records: []health.Record{record("pend00", n)}, Mails: []*health.Mail{mail(fmt.Sprint(n), t0, "a@x")}})
 	}
 }
 
@@ -62,7 +62,7 @@ func BenchmarkOutbox(b *testing.B) {
 		if n%1000 == 0 {
 			m.Recipients[0].Fate = health.Queued
 		}
-		MustCommit(b, s, store.Commit{At: t0, Mail: m})
+		MustCommit(b, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
 	}
 	for b.Loop() {
 		if n := len(MustDue(b, s, t0, 10)); n != 5 {

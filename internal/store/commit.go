@@ -13,7 +13,7 @@ func (s *SQLite) Commit(ctx context.Context, c Commit) error {
 	if c.empty() {
 		return nil
 	}
-	if err := checkMail(c.Mail); err != nil {
+	if err := checkMails(c.Mails); err != nil {
 		return err
 	}
 	return s.write(ctx, "commit to", func(ctx context.Context, f *file) error {
@@ -58,8 +58,10 @@ func commit(ctx context.Context, tx *sql.Tx, st *statements, c *Commit, keep int
 			return fmt.Errorf("put the system's record: %w", err)
 		}
 	}
-	if c.Mail != nil {
-		return addMail(ctx, tx, st, c.Mail)
+	for _, m := range c.Mails {
+		if err := addMail(ctx, tx, st, m); err != nil {
+			return err
+		}
 	}
 	return nil
 }

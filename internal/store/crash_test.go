@@ -63,8 +63,8 @@ func wholeStep(n int) store.Commit {
 		c.Records = append(c.Records, record(name, n))
 		c.Events = append(c.Events, event(name, n), event(name, n))
 	}
-	c.Mail = mail(strconv.Itoa(n), c.At, "a@x", "b@x")
-	c.Mail.Recipients[0].Fate, c.Mail.Recipients[1].Fate = health.Sent, health.Sent
+	c.Mails = []*health.Mail{mail(strconv.Itoa(n), c.At, "a@x", "b@x")}
+	c.Mails[0].Recipients[0].Fate, c.Mails[0].Recipients[1].Fate = health.Sent, health.Sent
 	return c
 }
 
@@ -96,7 +96,7 @@ func wholeStepOf(t *testing.T, s store.Store) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "mail", m, *want.Mail)
+	same(t, "mail", m, *want.Mails[0])
 	if newest := MustMails(t, s, 1)[0]; newest.ID != m.ID {
 		t.Fatalf("newest mail is %s at step %d", newest.ID, n)
 	}

@@ -34,7 +34,7 @@ func TestRealFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := step(2)
-	big.Mail.Raw = make([]byte, 60_000)
+	big.Mails[0].Raw = make([]byte, 60_000)
 	for range 3 {
 		if err := s.Commit(t.Context(), big); !errors.Is(err, store.ErrFull) {
 			t.Fatal(err)

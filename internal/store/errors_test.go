@@ -18,7 +18,7 @@ import (
 func TestRunningErrorsPass(t *testing.T) {
 	t.Parallel()
 	big := step(2)
-	big.Mail.Raw = make([]byte, 1<<20)
+	big.Mails[0].Raw = make([]byte, 1<<20)
 	for name, tc := range map[string]struct {
 		spoil string
 		heal  string // empty: the store heals itself by opening the file again

@@ -19,7 +19,7 @@ func TestFileIsKeptAcrossRestarts(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made")
 	path := filepath.Join(dir, "status #1?%20.db") // no character of a path means anything
 	s := MustOpen(t, path, store.Options{})
-	MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("pend00", 1)}, Records: []health.Record{record("pend00", 1)}, Mail: mail("1@lab", t0, "a@x")})
+	MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("pend00", 1)}, Records: []health.Record{record("pend00", 1)}, Mails: []*health.Mail{mail("1@lab", t0, "a@x")}})
 	for name, want := range map[string]os.FileMode{"": os.ModeDir | 0o700, "status #1?%20.db": 0o600, "status #1?%20.db-wal": 0o600, "status #1?%20.db-shm": 0o600, "status #1?%20.db.lock": 0o600} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode() != want {
@@ -217,7 +217,7 @@ func TestFileShrinks(t *testing.T) {
 		m := mail(fmt.Sprint(n, "@lab"), t0, "a@x")
 		m.Raw = make([]byte, 60_000)
 		m.Recipients[0].Fate = health.Sent
-		MustCommit(t, s, store.Commit{At: t0, Mail: m})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
 	}
 	MustClose(t, s)
 	s = MustOpen(t, path, store.Options{KeepMail: time.Hour})

@@ -44,7 +44,7 @@ func FuzzKept(f *testing.F) {
 // No text but its own is taken as a cursor, and none does harm.
 func FuzzCursor(f *testing.F) {
 	s := MustOpenMemory(f, store.Options{})
-	MustCommit(f, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mail: mail("1@lab", t0)})
+	MustCommit(f, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mails: []*health.Mail{mail("1@lab", t0)}})
 	_, next, err := s.AllEvents(f.Context(), t0, 1, "")
 	if err != nil {
 		f.Fatal(err)

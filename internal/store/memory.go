@@ -75,7 +75,7 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 	if c.empty() {
 		return nil
 	}
-	if err := checkMail(c.Mail); err != nil {
+	if err := checkMails(c.Mails); err != nil {
 		return err
 	}
 	// Whatever can fail comes before the first change.
@@ -116,8 +116,8 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 		delete(m.records, name)
 		m.forgotten[name] = nanos(c.At)
 	}
-	if c.Mail != nil {
-		m.addMail(c.Mail)
+	for _, mail := range c.Mails {
+		m.addMail(mail)
 	}
 	if sweepDue(m.sweptAt, c.At) {
 		m.sweep(c.At)

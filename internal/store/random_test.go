@@ -45,8 +45,8 @@ func TestBothStoresAgree(t *testing.T) {
 			}
 			if rng.IntN(2) == 0 {
 				mails++
-				c.Mail = mail(fmt.Sprint(mails), now, "a@x", "b@x", "c@x")
-				c.Mail.Recipients[1].Next = now.Add(time.Hour)
+				c.Mails = []*health.Mail{mail(fmt.Sprint(mails), now, "a@x", "b@x", "c@x")}
+				c.Mails[0].Recipients[1].Next = now.Add(time.Hour)
 			}
 			MustCommit(t, file, c)
 			MustCommit(t, memory, c)

@@ -25,7 +25,7 @@ func filled(t *testing.T, path string) (*store.SQLite, *logtest.Hook) {
 
 func step(n int) store.Commit {
 	return store.Commit{At: t0, Events: []health.Event{event("pend00", n)}, Records: []health.Record{record("pend00", n)},
-		Mail: mail(string(rune('a'+n))+"@lab", t0, "a@x")}
+		Mails: []*health.Mail{mail(string(rune('a'+n))+"@lab", t0, "a@x")}}
 }
 
 // holds fails unless the store, and the file once closed, hold the steps 1 to n.

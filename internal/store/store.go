@@ -84,11 +84,11 @@ type Commit struct {
 	Records   []health.Record // each replaces what was kept under its name
 	Forgotten []string        // experiments whose record is dropped
 	System    *health.SystemRecord
-	Mail      *health.Mail
+	Mails     []*health.Mail // to be sent, oldest first
 }
 
 func (c *Commit) empty() bool {
-	return len(c.Events) == 0 && len(c.Records) == 0 && len(c.Forgotten) == 0 && c.System == nil && c.Mail == nil
+	return len(c.Events) == 0 && len(c.Records) == 0 && len(c.Forgotten) == 0 && c.System == nil && len(c.Mails) == 0
 }
 
 // StoredEvent is an event with its number in the store, which grows with each
@@ -133,14 +133,16 @@ func pageSize(limit int) int {
 }
 
 // checkMail refuses what could be neither kept nor found again.
-func checkMail(m *health.Mail) error {
-	if m == nil {
-		return nil
+func checkMails(mails []*health.Mail) error {
+	for _, m := range mails {
+		if m.ID == "" {
+			return errors.New("keep mail: it has no ID")
+		}
+		if err := checkRecipients(m.Recipients); err != nil {
+			return err
+		}
 	}
-	if m.ID == "" {
-		return errors.New("keep mail: it has no ID")
-	}
-	return checkRecipients(m.Recipients)
+	return nil
 }
 
 func checkRecipients(rs []health.Recipient) error {

@@ -20,9 +20,9 @@ func TestOutbox(t *testing.T) {
 		}
 		noNext("empty")
 		first, second := mail("1@lab", t0, "a@x", "b@x"), mail("2@lab", t0.Add(time.Minute), "a@x")
-		MustCommit(t, s, store.Commit{At: t0, Mail: first})
-		MustCommit(t, s, store.Commit{At: t0, Mail: second})
-		MustCommit(t, s, store.Commit{At: t0, Mail: mail("3@lab", t0)}) // to nobody
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{first}})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{second}})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("3@lab", t0)}}) // to nobody
 		same(t, "all at once", MustDue(t, s, t0, 10), []health.Mail{*first, *second})
 		same(t, "oldest first", MustDue(t, s, t0, 1), []health.Mail{*first})
 		if next, ok, err := s.NextMail(t.Context()); !ok || err != nil || !next.IsZero() {
@@ -66,7 +66,7 @@ func TestOutbox(t *testing.T) {
 func TestMarkIsWholeOrNothing(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		m := mail("1@lab", t0, "a@x", "b@x")
-		MustCommit(t, s, store.Commit{At: t0, Mail: m})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
 		sent := health.Recipient{Address: "a@x", Fate: health.Sent}
 		for name, err := range map[string]error{
 			"mail":      s.MarkMail(t.Context(), "2@lab", []health.Recipient{sent}),
@@ -85,10 +85,10 @@ func TestMarkIsWholeOrNothing(t *testing.T) {
 
 func TestMailIsKeptOnce(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
-		MustCommit(t, s, store.Commit{At: t0, Mail: mail("1@lab", t0, "a@x", "b@x", "a@x")})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("1@lab", t0, "a@x", "b@x", "a@x")}})
 		MustMark(t, s, "1@lab", health.Recipient{Address: "a@x", Fate: health.Sent})
 		// A commit whose fate was uncertain is tried again.
-		MustCommit(t, s, store.Commit{At: t0, Mail: mail("1@lab", t0.Add(time.Hour), "a@x", "c@x")})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("1@lab", t0.Add(time.Hour), "a@x", "c@x")}})
 		want := *mail("1@lab", t0, "a@x", "b@x")
 		want.Recipients[0].Fate = health.Sent
 		same(t, "mail", MustDue(t, s, t0, 10), []health.Mail{want})
@@ -103,7 +103,7 @@ func TestMailsInPages(t *testing.T) {
 			if n == 3 {
 				m.Raw = nil
 			}
-			MustCommit(t, s, store.Commit{At: t0, Mail: m})
+			MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
 			m.Raw = nil
 			want = append([]health.Mail{*m}, want...)
 		}

@@ -112,8 +112,8 @@ func TestAllEventsInPages(t *testing.T) {
 
 func TestBadCursors(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
-		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mail: mail("1@lab", t0)})
-		MustCommit(t, s, store.Commit{At: t0, Mail: mail("2@lab", t0)})
+		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mails: []*health.Mail{mail("1@lab", t0)}})
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("2@lab", t0)}})
 		_, ofEvents, err := s.AllEvents(t.Context(), time.Time{}, 1, "")
 		if err != nil || ofEvents == "" {
 			t.Fatal(ofEvents, err)
@@ -143,10 +143,10 @@ func TestOldThingsAreDropped(t *testing.T) {
 	o := store.Options{KeepMail: 10 * 24 * time.Hour, KeepForgotten: 20 * 24 * time.Hour}
 	eachStore(t, o, func(t *testing.T, s store.Store) {
 		at := func(days int) time.Time { return t0.Add(time.Duration(days) * 24 * time.Hour) }
-		MustCommit(t, s, store.Commit{At: at(0), Mail: mail("sent@lab", at(0), "a@x"), Events: []health.Event{event("gone", 1), event("back", 1), event("stays", 1)},
+		MustCommit(t, s, store.Commit{At: at(0), Mails: []*health.Mail{mail("sent@lab", at(0), "a@x")}, Events: []health.Event{event("gone", 1), event("back", 1), event("stays", 1)},
 			Records: []health.Record{record("gone", 1), record("back", 1), record("stays", 1)}})
-		MustCommit(t, s, store.Commit{At: at(0), Mail: mail("half@lab", at(0), "a@x", "b@x")})
-		MustCommit(t, s, store.Commit{At: at(0), Mail: mail("failed@lab", at(0), "a@x")})
+		MustCommit(t, s, store.Commit{At: at(0), Mails: []*health.Mail{mail("half@lab", at(0), "a@x", "b@x")}})
+		MustCommit(t, s, store.Commit{At: at(0), Mails: []*health.Mail{mail("failed@lab", at(0), "a@x")}})
 		MustMark(t, s, "sent@lab", health.Recipient{Address: "a@x", Fate: health.Sent})
 		MustMark(t, s, "half@lab", health.Recipient{Address: "a@x", Fate: health.Sent})
 		MustMark(t, s, "failed@lab", health.Recipient{Address: "a@x", Fate: health.Failed})
@@ -181,7 +181,7 @@ func TestNothingIsShared(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		e, r, m := event("pend00", 1), record("pend00", 1), mail("1@lab", t0, "a@x")
 		events, records := []health.Event{e}, []health.Record{r}
-		MustCommit(t, s, store.Commit{At: t0, Events: events, Records: records, Mail: m})
+		MustCommit(t, s, store.Commit{At: t0, Events: events, Records: records, Mails: []*health.Mail{m}})
 		spoil := func(e *health.Event, r *health.Record, m *health.Mail) {
 			e.StreamOK["pend00-st-data"] = false
 			e.Issues[0] = "spoilt"
@@ -212,8 +212,11 @@ func TestWhatCannotBeKeptChangesNothing(t *testing.T) {
 		for name, spoil := range map[string]func(*store.Commit){
 			"record": func(c *store.Commit) { c.Records = append(slices.Clone(c.Records), badTime) },
 			"system": func(c *store.Commit) { c.System = &health.SystemRecord{Told: []health.Issue{{Since: badTime.Since}}} },
-			"fate":   func(c *store.Commit) { c.Mail = mail("1@lab", t0, "a@x"); c.Mail.Recipients[0].Fate = "lost" },
-			"no id":  func(c *store.Commit) { c.Mail = mail("", t0, "a@x") },
+			"fate": func(c *store.Commit) {
+				c.Mails = []*health.Mail{mail("1@lab", t0, "a@x")}
+				c.Mails[0].Recipients[0].Fate = "lost"
+			},
+			"no id": func(c *store.Commit) { c.Mails = []*health.Mail{mail("", t0, "a@x")} },
 		} {
 			c := good
 			spoil(&c)

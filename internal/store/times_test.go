@@ -62,7 +62,7 @@ func TestTimesComeBackInUTC(t *testing.T) {
 		e.When = local
 		m := mail("1@lab", local, "a@example.org")
 		m.Recipients[0].Next, m.Recipients[0].Done = local, local
-		MustCommit(t, s, store.Commit{At: local, Records: []health.Record{r}, System: &sys, Events: []health.Event{e}, Mail: m})
+		MustCommit(t, s, store.Commit{At: local, Records: []health.Record{r}, System: &sys, Events: []health.Event{e}, Mails: []*health.Mail{m}})
 		kept := MustKept(t, s)
 		check(reflect.ValueOf(kept.Records[0]))
 		check(reflect.ValueOf(kept.System))
