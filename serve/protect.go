@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"net/http"
 	"runtime/debug"
 
@@ -31,7 +32,7 @@ func protect(next http.Handler, log logrus.FieldLogger) http.Handler {
 			if what == nil {
 				return
 			}
-			if what == http.ErrAbortHandler {
+			if err, ok := what.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(what)
 			}
 			log.WithFields(logrus.Fields{

@@ -80,11 +80,11 @@ func checkServices(ctx context.Context, c *config.Config, out io.Writer) error {
 		}
 		defer client.Close()
 		found, err := book.Check(ctx, client)
-		text := fmt.Sprintf("%d resources of %d experiments", found.Resources, found.Experiments)
+		parts := []string{fmt.Sprintf("%d resources of %d experiments", found.Resources, found.Experiments)}
 		for _, w := range found.Warnings {
-			text += "; warning: " + w
+			parts = append(parts, "warning: "+w)
 		}
-		return text, err
+		return strings.Join(parts, "; "), err
 	})
 	report("relay", func(ctx context.Context) (string, error) {
 		return "subscribed", relay.New(app.RelayOptions(c, o, 0)).Check(ctx)

@@ -104,9 +104,9 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	print := &printer{out: out, began: time.Now()}
+	tell := &printer{out: out, began: time.Now()}
 	address := make(chan net.Addr, 1)
-	server, err := d.server(ctx, laboratory, folder, log, print, address)
+	server, err := d.server(ctx, laboratory, folder, log, tell, address)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	part(server.Run)
 	select {
 	case at := <-address:
-		print.welcome(d, "http://"+at.String()+"/", laboratory.ControlURL(), folder)
+		tell.welcome(d, "http://"+at.String()+"/", laboratory.ControlURL(), folder)
 	case <-ctx.Done():
 	}
 	part(func(ctx context.Context) error {
@@ -137,14 +137,14 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 				stop()
 			}
 		}()
-		if err := d.play(ctx, script, laboratory, print); err != nil && ctx.Err() == nil {
+		if err := d.play(ctx, script, laboratory, tell); err != nil && ctx.Err() == nil {
 			return err
 		}
 		return nil
 	})
 	<-ctx.Done()
 	parts.Wait()
-	print.say("demo", "stopped")
+	tell.say("demo", "stopped")
 	close(fault)
 	for e := range fault {
 		err = errors.Join(err, e)
@@ -174,7 +174,7 @@ func (d *demo) faster(real time.Duration) time.Duration {
 }
 
 // server makes the server as its environment would.
-func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, print *printer, address chan<- net.Addr) (*app.App, error) {
+func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, address chan<- net.Addr) (*app.App, error) {
 	env := l.Env()
 	maps.Copy(env, map[string]string{
 		"STATUS_LISTEN":              net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)),
@@ -200,7 +200,7 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 		texts[i] = w.String()
 	}
 	return app.New(ctx, app.Options{
-		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: print.decision,
+		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: tell.decision,
 		Listen: func(ctx context.Context, network, addr string) (net.Listener, error) {
 			listener, err := new(net.ListenConfig).Listen(ctx, network, addr)
 			if err == nil {
@@ -212,12 +212,12 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 }
 
 // play gives the script's orders at their times, and tells of each.
-func (d *demo) play(ctx context.Context, script lab.Script, l *lab.Lab, print *printer) error {
+func (d *demo) play(ctx context.Context, script lab.Script, l *lab.Lab, tell *printer) error {
 	for i := range script {
 		step := &script[i]
 		do, say := step.Do, step.Say
 		step.Do = func(l *lab.Lab) error {
-			print.say("lab", say)
+			tell.say("lab", say)
 			return do(l)
 		}
 	}
@@ -225,7 +225,7 @@ func (d *demo) play(ctx context.Context, script lab.Script, l *lab.Lab, print *p
 		return err
 	}
 	if d.endless {
-		print.say("demo", "the script has ended, the laboratory goes on: give it orders on its control page, Ctrl-C ends")
+		tell.say("demo", "the script has ended, the laboratory goes on: give it orders on its control page, Ctrl-C ends")
 	}
 	return nil
 }

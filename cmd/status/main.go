@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if failure, ok := err.(*failed); ok { // said already, in its own words
+	if failure, ok := errors.AsType[*failed](err); ok { // said already, in its own words
 		if failure.text != "" {
 			fmt.Fprintln(stderr, failure.text)
 		}

@@ -48,7 +48,6 @@ func TestStories(t *testing.T) {
 	})
 }
 
-
 var labs = newRegistry()
 
 func startLab(ts *testscript.TestScript, neg bool, args []string) {
@@ -184,7 +183,7 @@ func get(socket, path string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or an error to show
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return 0, err.Error()

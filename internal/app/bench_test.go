@@ -51,7 +51,6 @@ type bench struct {
 	stopApp  context.CancelFunc
 	mu       sync.Mutex
 	events   []health.Event
-	checks   []time.Time // when the loop turned on a relay frame's news
 	decision []health.Decision
 }
 

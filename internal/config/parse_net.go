@@ -36,10 +36,10 @@ func parseHost(raw string) (string, error) {
 	if _, err := netip.ParseAddr(raw); err == nil && strings.Contains(raw, ":") {
 		return "", fmt.Errorf("%s; an IPv6 address stands in brackets: [%s]", want, raw)
 	}
-	host, port := raw, ""
+	host := raw
 	if i := strings.LastIndexByte(raw, ':'); i >= 0 && !strings.HasSuffix(raw, "]") {
-		host, port = raw[:i], raw[i+1:]
-		if _, err := parsePort(port); err != nil {
+		host = raw[:i]
+		if _, err := parsePort(raw[i+1:]); err != nil {
 			return "", fmt.Errorf("%s; after the colon %w", want, err)
 		}
 	}

@@ -22,8 +22,8 @@ const (
 	sourceCredential  = "credential "
 )
 
-// credentialName is what a systemd unit calls it:
-// LoadCredential=status_secret_book:/etc/…
+// credentialName is what a systemd unit calls it, as in
+// LoadCredential=status_secret_book:/etc/status/secret_book.
 func credentialName(s Setting) string { return strings.ToLower(s.Variable()) }
 
 // variableOf is the variable the value came from: an alias where one was used.

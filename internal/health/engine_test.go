@@ -1,13 +1,13 @@
 package health_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"labstatus/internal/health"
 )
@@ -107,35 +107,56 @@ func TestSlightlyOutOfOrder(t *testing.T) {
 // Of several connections of one topic the same one is shown in whatever order a
 // frame lists them, however little they differ.
 func TestBestConnectionWhateverTheOrder(t *testing.T) {
-	some := func(t *rapid.T, label string) time.Time {
-		return epoch.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, label)) * time.Second)
+	same := health.Conn{Topic: "pend00-st-data", Scopes: []string{"expt"}, ConnectedAt: epoch, StatsKnown: true}
+	changes := map[string]func(*health.Conn){
+		"scopes":    func(c *health.Conn) { c.Scopes = []string{"expt", "read"} },
+		"agent":     func(c *health.Conn) { c.UserAgent = "other" },
+		"address":   func(c *health.Conn) { c.RemoteAddr = "192.0.2.1" },
+		"connected": func(c *health.Conn) { c.ConnectedAt = epoch.Add(time.Second) },
+		"expires":   func(c *health.Conn) { c.ExpiresAt = epoch },
+		"read":      func(c *health.Conn) { c.CanRead = true },
+		"write":     func(c *health.Conn) { c.CanWrite = true },
+		"stats":     func(c *health.Conn) { c.StatsKnown = false },
+		"tx never":  func(c *health.Conn) { c.Tx.Never = true },
+		"tx last":   func(c *health.Conn) { c.Tx.Last = time.Second },
+		"tx size":   func(c *health.Conn) { c.Tx.Size = 41 },
+		"tx fps":    func(c *health.Conn) { c.Tx.FPS = 25 },
+		"rx never":  func(c *health.Conn) { c.Rx.Never = true },
+		"rx last":   func(c *health.Conn) { c.Rx.Last = time.Second },
+		"rx size":   func(c *health.Conn) { c.Rx.Size = 41 },
+		"rx fps":    func(c *health.Conn) { c.Rx.FPS = 25 },
 	}
-	traffic := rapid.Custom(func(t *rapid.T) health.Traffic {
-		return health.Traffic{
-			Last:  time.Duration(rapid.IntRange(0, 1).Draw(t, "last")) * time.Second,
-			Never: rapid.Bool().Draw(t, "never"),
-			Size:  float64(rapid.IntRange(0, 1).Draw(t, "size")), FPS: float64(rapid.IntRange(0, 1).Draw(t, "fps")),
-		}
-	})
-	conn := rapid.Custom(func(t *rapid.T) health.Conn {
-		return health.Conn{
-			Topic: "pend00-st-data", Scopes: rapid.SampledFrom([][]string{{"expt"}, {"expt", "read"}, {"read", "expt"}}).Draw(t, "scopes"),
-			UserAgent: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "agent"), RemoteAddr: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "address"),
-			ConnectedAt: some(t, "connected"), ExpiresAt: some(t, "expires"),
-			CanRead: rapid.Bool().Draw(t, "can read"), CanWrite: rapid.Bool().Draw(t, "can write"), StatsKnown: rapid.Bool().Draw(t, "stats known"),
-			Tx: traffic.Draw(t, "tx"), Rx: traffic.Draw(t, "rx"),
-		}
-	})
-	rapid.Check(t, func(t *rapid.T) {
-		conns := rapid.SliceOfN(conn, 2, 4).Draw(t, "connections")
+	for name, change := range changes {
+		a, b := same, same
+		change(&b)
 		var shown []*health.Conn
-		for _, order := range [][]health.Conn{conns, rapid.Permutation(conns).Draw(t, "order")} {
+		for _, order := range [][]health.Conn{{a, b}, {b, a}} {
 			e := health.New(newWorld().cfg, epoch, health.Kept{})
 			e.Step(health.Frame{At: epoch.Add(10 * time.Second), Source: health.Relay, Conns: order})
 			shown = append(shown, e.Snapshot().Find("pend00").Streams[0].Conn)
 		}
 		if !reflect.DeepEqual(shown[0], shown[1]) {
-			t.Fatalf("the order decides which is shown:\n%+v\n%+v", *shown[0], *shown[1])
+			t.Errorf("two that differ in %q: the order decides which is shown", name)
 		}
-	})
+	}
+}
+
+// Wishes for many resources come in one order, whatever map they were kept in.
+func TestWishesHaveAnOrder(t *testing.T) {
+	w := newWorld()
+	w.cfg.Startup, w.bookSlow = time.Second, true
+	for i := range 20 {
+		w.addResource(fmt.Sprintf("r-pend%02d", i), fmt.Sprintf("pend%02d", i), "st-data")
+	}
+	w.start()
+	w.query()
+	w.run(time.Minute, func(health.Decision) {})
+	if len(w.queue) != 20 {
+		t.Fatalf("%d resources are wished to be closed, not 20", len(w.queue))
+	}
+	d := w.step(health.Manifest{At: w.now, Resources: []health.Resource{{Name: "r-other", Stub: "other"}}})[0]
+	byName := func(a, b health.Wish) int { return strings.Compare(a.Resource, b.Resource) }
+	if len(d.Wishes) != 20 || !slices.IsSortedFunc(d.Wishes, byName) {
+		t.Errorf("20 resources with a wish leave at once, and this is asked: %v", d.Wishes)
+	}
 }

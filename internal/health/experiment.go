@@ -109,7 +109,7 @@ func (x *experiment) stream(topic string) *stream {
 
 // issueOf is what is wrong with the stream as far as is known; false: nothing.
 func (x *experiment) issueOf(s *stream) (Issue, bool) {
-	if !s.judged || s.ok {
+	if s == nil || !s.judged || s.ok {
 		return Issue{}, false
 	}
 	code := UnhealthyStream

@@ -133,7 +133,7 @@ func (e *Engine) wishes() {
 }
 
 func (e *Engine) wish(r *resource) {
-	want, reason := e.desired(r)
+	want := desired(r)
 	if want == "" || !r.known {
 		return
 	}
@@ -150,7 +150,7 @@ func (e *Engine) wish(r *resource) {
 	case r.wanted == want && (!r.declined || e.now.Sub(r.askedAt) < e.cfg.LastChecked):
 		return // under way; where book took the call and said otherwise, ask again, but not at once
 	}
-	e.ask(r, want, reason)
+	e.ask(r, want, reasonFor(r))
 }
 
 func (e *Engine) ask(r *resource, want Want, reason string) {
@@ -163,39 +163,52 @@ func (e *Engine) ask(r *resource, want Want, reason string) {
 	r.wanted, r.askedAt, r.declined = want, e.now, false
 }
 
-// desired is table one of the rules, and the reason in words for a student; the
-// empty Want means: leave it as it is.
-func (e *Engine) desired(r *resource) (Want, string) {
-	x := r.of
-	if x.starting || x.leaving {
-		return "", ""
+// desired is table one of the rules; the empty Want means: leave it as it is.
+func desired(r *resource) Want {
+	if r.of.starting || r.of.leaving {
+		return ""
 	}
-	var faults []string
-	hazy, since := false, x.firstSeen
+	want := Open
 	for _, topic := range r.Required {
-		s := x.stream(topic)
+		s := r.of.stream(topic)
 		switch {
+		case r.unsteady(topic), s != nil && s.judged && !s.unknown && !s.ok:
+			return Close
 		case s == nil || s.unknown || !s.judged:
-			hazy = true
-		case !s.ok:
-			i, _ := x.issueOf(s)
-			faults = append(faults, i.String()+" since "+stamp(i.Since))
-		case s.since.After(since):
-			since = s.since
+			want = ""
 		}
-		if !x.flapping.IsZero() && slices.Contains(x.unsteady, topic) && (s == nil || s.ok || s.unknown) {
-			faults = append(faults, "unsteady "+topic+" since "+stamp(x.flapping))
+	}
+	return want
+}
+
+// unsteady says that a stream keeps its resource closed because it flaps, whatever
+// it is at the moment.
+func (r *resource) unsteady(topic string) bool {
+	return !r.of.flapping.IsZero() && slices.Contains(r.of.unsteady, topic)
+}
+
+// reasonFor words what is desired, for a student.
+func reasonFor(r *resource) string {
+	var faults []string
+	since := r.of.firstSeen
+	for _, topic := range r.Required {
+		s := r.of.stream(topic)
+		switch i, bad := r.of.issueOf(s); {
+		case bad && !s.unknown:
+			faults = append(faults, i.String()+" since "+stamp(i.Since))
+		case r.unsteady(topic):
+			faults = append(faults, "unsteady "+topic+" since "+stamp(r.of.flapping))
+		case s != nil && s.since.After(since):
+			since = s.since
 		}
 	}
 	switch {
 	case len(faults) > 3:
-		return Close, OwnReason + " " + strings.Join(faults[:3], "; ") + "; and more"
+		return OwnReason + " " + strings.Join(faults[:3], "; ") + "; and more"
 	case len(faults) > 0:
-		return Close, OwnReason + " " + strings.Join(faults, "; ")
-	case hazy:
-		return "", ""
+		return OwnReason + " " + strings.Join(faults, "; ")
 	}
-	return Open, OwnReason + " all required streams ok since " + stamp(since)
+	return OwnReason + " all required streams ok since " + stamp(since)
 }
 
 // held says whether a person keeps the resource unavailable, and why.

@@ -15,6 +15,54 @@ func known(r *health.Report, s *health.Snapshot) bool {
 		s.Sources[0].State != health.SourceStarting && s.Sources[1].State != health.SourceStarting
 }
 
+// silenceHides: what rests on a silent source is unknown.
+func (p *play) silenceHides(d health.Decision, s *health.Snapshot) {
+	relay, jump := s.Sources[0].State == health.SourceSilent, s.Sources[1].State == health.SourceSilent
+	for _, r := range s.Experiments {
+		for _, st := range r.Streams {
+			if relay && st.Verdict != health.VerdictUnknown {
+				p.t.Fatalf("%s: relay is silent, and %s is called %s", offset(d.At), st.Topic, st.Verdict)
+			}
+		}
+		if jump && r.JumpKnown || (relay && len(r.Streams) > 0 || jump) && r.State == health.StateHealthy {
+			p.t.Fatalf("%s: a source is silent, and %s is called %s, jump known=%v", offset(d.At), r.Name, r.State, r.JumpKnown)
+		}
+	}
+}
+
+// silenceChangesNothing: while a source is silent no event changes what rests on it,
+// and no mail tells of it.
+func (p *play) silenceChangesNothing(d health.Decision, s *health.Snapshot, before map[string][]string) {
+	hidden := func(subject string) bool {
+		from := 0
+		if subject == "jump" {
+			from = 1
+		}
+		return s.Sources[from].State == health.SourceSilent
+	}
+	for _, ev := range d.Events {
+		was, is := before[ev.Experiment], p.events[ev.Experiment]
+		for _, subject := range slices.Concat(was, is) {
+			if hidden(subject) && slices.Contains(was, subject) != slices.Contains(is, subject) {
+				p.t.Fatalf("%s: %s of %s changes while its source is silent", offset(d.At), subject, ev.Experiment)
+			}
+		}
+	}
+	if d.Alert == nil {
+		return
+	}
+	for _, i := range d.Alert.New {
+		if i.Code == health.MissingJump && hidden("jump") || (i.Code == health.MissingRequired || i.Code == health.UnhealthyStream) && hidden(i.Subject) {
+			p.t.Fatalf("%s: %s %s is told while its source is silent", offset(d.At), i.Experiment, i)
+		}
+	}
+	for _, r := range d.Alert.Resolved {
+		if r.Ending == health.OKAgain && !r.Issue.IsSystem() && (r.Issue.Code == health.MissingJump && hidden("jump") || r.Issue.Code != health.MissingJump && hidden(r.Issue.Subject)) {
+			p.t.Fatalf("%s: %s %s is told to be over while its source is silent", offset(d.At), r.Issue.Experiment, r.Issue)
+		}
+	}
+}
+
 // tables: where nothing is hidden, verdicts, events, what people know and book's
 // availability are what the two truth tables say.
 func (p *play) tables(at time.Time, r *health.Report, s *health.Snapshot) {

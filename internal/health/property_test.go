@@ -22,7 +22,7 @@ import (
 // day (-rapid.checks=10000 for a night), and no files in testdata, which is for
 // stories; a failure prints its seed.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "40", "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": "60", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
@@ -200,13 +200,16 @@ func (p *play) check(in health.Input, d health.Decision) {
 		}
 	}
 	p.sameFromTwin(in, d, s)
+	before := maps.Clone(p.events)
 	p.eventsAreChanges(d)
+	p.silenceChangesNothing(d, s, before)
 	if d.Alert != nil {
 		if err := p.ledger.read(d.Alert, s); err != nil {
 			p.t.Fatalf("%s: %v\n%s", offset(d.At), err, health.Describe(d))
 		}
 	}
 	p.wishesAreAllowed(d, s)
+	p.silenceHides(d, s)
 	for _, r := range s.Experiments {
 		p.tables(d.At, r, s)
 	}

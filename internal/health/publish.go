@@ -53,6 +53,9 @@ func (e *Engine) reportOf(x *experiment) *Report {
 		Issues: sortedIssues(x.noted), Events: x.events,
 		Streams: make([]StreamReport, len(x.streams)),
 	}
+	if n := len(x.resources); n > 0 {
+		r.Resources = make([]ResourceReport, 0, n)
+	}
 	if x.jump.frame == e.jumpFrames && e.jumpFrames > 0 {
 		c := x.jump.conn
 		r.Jump = &c

@@ -188,5 +188,8 @@ func (e *Engine) markTold(a *Alert) {
 }
 
 func sortedIssues(m map[subject]Issue) []Issue {
+	if len(m) == 0 {
+		return nil
+	}
 	return slices.SortedFunc(maps.Values(m), compareIssues)
 }

@@ -103,8 +103,8 @@ func (n *Network) DialContext(ctx context.Context, network, addr string) (net.Co
 		}
 		conn := n.connect(addr)
 		if !l.offer(conn.server) {
-			conn.client.Close()
-			continue // closed meanwhile: look again
+			_ = conn.client.Close() // it never fails
+			continue                // closed meanwhile: look again
 		}
 		return conn.client, nil
 	}
@@ -237,7 +237,7 @@ func (l *memListener) Close() error {
 	l.mu.Unlock()
 	for _, c := range queue {
 		c.abort()
-		c.Close()
+		_ = c.Close() // it never fails
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func Grammar() string {
 
 // ParseOrder reads one order in the words of Grammar.
 func ParseOrder(line string) (Step, error) {
-	text, say, _ := cutComment(line)
+	text, say := cutComment(line)
 	words := strings.Fields(text)
 	if len(words) == 0 {
 		return Step{}, errors.New("an order is missing")

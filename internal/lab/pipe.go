@@ -135,7 +135,7 @@ func newPipe(client, server string) (*pipeConn, *pipeConn) {
 }
 
 func (c *pipeConn) fail(op string, err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || err == io.EOF { //nolint:errorlint // a bare EOF is what readers compare with
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}

@@ -37,7 +37,7 @@ func ParseScript(text string) (Script, error) {
 	var faults []error
 	in := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; in.Scan(); n++ {
-		line, comment, _ := cutComment(in.Text())
+		line, comment := cutComment(in.Text())
 		if line == "" {
 			continue
 		}
@@ -69,13 +69,13 @@ func ParseScript(text string) (Script, error) {
 }
 
 // cutComment splits a line at the first # that begins a word.
-func cutComment(line string) (order, comment string, found bool) {
+func cutComment(line string) (order, comment string) {
 	line = strings.TrimSpace(line)
 	if strings.HasPrefix(line, "#") {
-		return "", strings.TrimSpace(line[1:]), true
+		return "", strings.TrimSpace(line[1:])
 	}
-	order, comment, found = strings.Cut(line, " #")
-	return strings.TrimSpace(order), strings.TrimSpace(comment), found
+	order, comment, _ = strings.Cut(line, " #")
+	return strings.TrimSpace(order), strings.TrimSpace(comment)
 }
 
 // Ordered is one order that was given, and what became of it.

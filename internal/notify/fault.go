@@ -51,17 +51,17 @@ func (e *ServerError) Unwrap() error { return e.Err }
 var errTooMuch = errors.New("the server sent more than any mail server would")
 
 // fault words what went wrong at a stage.
-func (s *session) fault(stage Stage, err error) *ServerError {
-	f := &ServerError{Server: s.smtp.addr, Stage: stage, Err: err}
+func (t *session) fault(stage Stage, err error) *ServerError {
+	f := &ServerError{Server: t.smtp.addr, Stage: stage, Err: err}
 	if e, ok := errors.AsType[*textproto.Error](err); ok {
 		f.Code = e.Code
-		f.Text = fmt.Sprintf("the server answered %q%s", s.said(e), advice(stage, e.Code))
+		f.Text = fmt.Sprintf("the server answered %q%s", t.said(e), advice(stage, e.Code))
 		// The server's words are in Text, without secrets: the error that holds
 		// them as they came must not get out.
 		f.Err = nil
 		return f
 	}
-	f.Text = s.smtp.secrets.hide(reason(stage, err, s.link.patience))
+	f.Text = t.smtp.secrets.hide(reason(stage, err, t.link.patience))
 	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
 		f.Err = nil // it quotes the server too
 	}
@@ -72,8 +72,8 @@ func (s *session) fault(stage Stage, err error) *ServerError {
 }
 
 // said is a server's answer on one line, without secrets, at a bearable length.
-func (s *session) said(e *textproto.Error) string {
-	return clean(fmt.Sprintf("%d %s", e.Code, s.smtp.secrets.hide(e.Msg)), 300)
+func (t *session) said(e *textproto.Error) string {
+	return clean(fmt.Sprintf("%d %s", e.Code, t.smtp.secrets.hide(e.Msg)), 300)
 }
 
 func advice(stage Stage, code int) string {

@@ -189,7 +189,6 @@ type scramServer struct {
 	check              func(user, pass string) error
 	n                  int
 	first, nonce, auth string
-	iterations         string
 }
 
 func (s *scramServer) Next(in []byte) ([]byte, bool, error) {

@@ -44,7 +44,7 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 		}
 		return conn, err
 	}
-	ws, resp, err := d.DialContext(ctx, uri, nil)
+	ws, resp, err := d.DialContext(ctx, uri, nil) //nolint:bodyclose // gorilla reads it and hands out a copy in memory
 	if !cut() && err == nil {
 		_ = ws.Close()
 		err = context.Cause(ctx)

@@ -41,7 +41,7 @@ func TestTLS(t *testing.T) {
 	safe := httptest.NewUnstartedServer(http.HandlerFunc(serve))
 	quiet, _ := logtest.NewNullLogger()
 	out := quiet.Writer()
-	defer out.Close() //nolint:errcheck // a test
+	defer out.Close()
 	safe.Config.ErrorLog = stdlog.New(out, "", 0)
 	safe.StartTLS()
 	defer safe.Close()

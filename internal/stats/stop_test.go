@@ -44,7 +44,7 @@ func TestSubscriberStopsWithinAHandshake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ln.Close() //nolint:errcheck // a test
+		defer ln.Close()
 		w := f.watch(func(c *Config) {
 			c.Access = func(context.Context) (string, time.Time, error) {
 				return "ws://deaf.lab:80/feed?code=very-secret", time.Time{}, nil
@@ -74,8 +74,8 @@ func TestSubscriberHandshakeRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		srv := &http.Server{Handler: http.NotFoundHandler()}
-		go srv.Serve(ln)  //nolint:errcheck // a test
-		defer srv.Close() //nolint:errcheck // a test
+		go srv.Serve(ln)
+		defer srv.Close()
 		w := f.watch(func(c *Config) {
 			c.Access = func(context.Context) (string, time.Time, error) {
 				return "ws://http.lab:80/feed?code=very-secret", time.Time{}, nil

@@ -58,7 +58,7 @@ func (f *fake) watch(changes ...change) *watcher {
 			if err != nil {
 				return "", time.Time{}, err
 			}
-			defer resp.Body.Close() //nolint:errcheck // a test
+			defer resp.Body.Close()
 			var a struct{ URI string }
 			if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
 				return "", time.Time{}, fmt.Errorf("status %d", resp.StatusCode)

@@ -32,23 +32,20 @@ func takeLock(path string) (*lock, error) {
 		}
 		if err := tryLock(f); errors.Is(err, errHeld) {
 			holder := readHolder(f)
-			f.Close()
-			return nil, fmt.Errorf("%w%s: stop it, or set STATUS_STORE to another file", ErrLocked, holder)
+			return nil, errors.Join(fmt.Errorf("%w%s: stop it, or set STATUS_STORE to another file", ErrLocked, holder), f.Close())
 		} else if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
 		info, err := f.Stat()
 		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("look at lock file: %w", err)
+			return nil, errors.Join(fmt.Errorf("look at lock file: %w", err), f.Close())
 		}
 		l := &lock{file: f, info: info}
 		if l.stands(path) {
 			l.sign()
 			return l, nil
 		}
-		f.Close()
+		_ = f.Close() // it holds nothing any more
 	}
 	return nil, fmt.Errorf("lock %s: it is deleted again and again: find out by whom", path)
 }
