@@ -17,7 +17,9 @@
 //
 // # The caller's duties
 //
-//  1. Give inputs in the order in which they became known, each with its time.
+//  1. Give inputs in the order in which they became known, each with its time:
+//     time.Now() as it is, with its monotonic reading, so that a clock that is set
+//     changes nothing.
 //  2. Give a [Tick] at least four times in the shortest configured window, so
 //     that the engine notices time passing when every source is silent.
 //  3. Carry out a Decision in the order of its fields: what is to be kept is
