@@ -7,7 +7,11 @@ cd "$(dirname "$0")/.."
 
 go tool -modfile=internal/tools/go.mod swagger validate --quiet swagger.yaml
 
-rm -rf serve/models serve/restapi
+# Made beside what is there, so that a run that fails leaves a tree that builds.
+rm -rf serve/models.old serve/restapi.old
+mv serve/models serve/models.old
+mv serve/restapi serve/restapi.old
+trap 'if [ -d serve/restapi.old ]; then rm -rf serve/models serve/restapi; mv serve/models.old serve/models; mv serve/restapi.old serve/restapi; fi' EXIT
 go tool -modfile=internal/tools/go.mod swagger generate server \
 	--quiet \
 	--spec=swagger.yaml \
@@ -18,3 +22,4 @@ go tool -modfile=internal/tools/go.mod swagger generate server \
 # serve/api.go builds its own http.Handler from the specification and the
 # operations: the generator's server and its place to fill in are not used.
 rm serve/restapi/server.go serve/restapi/configure_labstatus.go
+rm -rf serve/models.old serve/restapi.old

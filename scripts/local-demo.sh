@@ -6,16 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v go >/dev/null 2>&1 || { echo "$0: Go is missing: version 1.26 or newer is wanted, from https://go.dev/dl" >&2; exit 1; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
 echo "building (the first time takes a minute or two)"
-CGO_ENABLED=0 go build -o "$folder/status" ./cmd/status
+CGO_ENABLED=0 go build -o bin/status ./cmd/status
 if [ -n "${STATUS_HOST_BOOK:-}" ]; then
-	set -- serve "$@"
-	export STATUS_LOG_FILE="${STATUS_LOG_FILE:-stderr}" STATUS_STORE="${STATUS_STORE:-$folder/status.db}"
-else
-	set -- demo "$@"
+	export STATUS_LOG_FILE="${STATUS_LOG_FILE:-stderr}" STATUS_STORE="${STATUS_STORE:-memory}"
+	exec bin/status serve "$@"
 fi
-# Ctrl-C goes to the whole group; the server ends by itself, then the folder goes.
-trap : INT
-"$folder/status" "$@"
+exec bin/status demo "$@"

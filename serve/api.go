@@ -83,12 +83,12 @@ func (a *api) getExperiment(params operations.GetExperimentParams) middleware.Re
 }
 
 func (a *api) listExperimentEvents(params operations.ListExperimentEventsParams) middleware.Responder {
-	if a.opts.snapshot().Find(params.Name) == nil {
-		return noExperiment(params.Name)
-	}
 	found, err := a.opts.Events(params.HTTPRequest.Context(), params.Name)
 	if err != nil {
 		return a.storeFailed(err)
+	}
+	if len(found) == 0 && a.opts.snapshot().Find(params.Name) == nil {
+		return noExperiment(params.Name) // one that has left keeps its history
 	}
 	return a.answer(params.HTTPRequest, events(oldestFirst(found)))
 }

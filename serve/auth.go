@@ -82,19 +82,18 @@ func (a *Auth) Refused() uint64 { return a.refused.Load() }
 // scopes. The signature is compared in constant time. No token and no part of one
 // is ever logged or answered.
 func (a *Auth) Check(r *http.Request, scopes ...string) *Refusal {
+	refusal := a.verify(bearer(r), scopes)
+	if refusal == nil {
+		return nil // also from an address that others guess from
+	}
+	a.refused.Add(1)
 	client, now := clientOf(r), time.Now()
 	if wait := a.wrong.wait(client, now); wait > 0 {
-		a.refused.Add(1)
 		return &Refusal{
 			Status: http.StatusTooManyRequests, RetryAfter: wait,
 			Message: "too many wrong tokens came from this address; wait a little",
 		}
 	}
-	refusal := a.verify(bearer(r), scopes)
-	if refusal == nil {
-		return nil
-	}
-	a.refused.Add(1)
 	if r.Header.Get("Authorization") == "" {
 		return refusal // a guess it isn't
 	}

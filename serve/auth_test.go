@@ -158,7 +158,10 @@ func TestGuessersWait(t *testing.T) {
 				t.Fatalf("guess %d: %d", i, r.Status)
 			}
 		}
-		r := try(guesser, "Bearer "+mint(t, ScopeRead))
+		if got := try(guesser, "Bearer "+mint(t, ScopeRead)); got != nil {
+			t.Errorf("a good token from an address that others guess from: %v", got)
+		}
+		r := try(guesser, "Bearer guess")
 		if r == nil || r.Status != 429 || r.RetryAfter <= 0 || r.RetryAfter > wrongTokenPer {
 			t.Fatalf("after %d guesses: %+v", wrongTokens, r)
 		}

@@ -141,7 +141,12 @@ func newHandler(t testing.TB, change ...func(*Options)) http.Handler {
 	snap := labSnapshot()
 	opts := Options{
 		Snapshot: func() *health.Snapshot { return snap },
-		Events:   func(_ context.Context, name string) ([]health.Event, error) { return labEvents(name), nil },
+		Events: func(_ context.Context, name string) ([]health.Event, error) {
+			if name == "nobody" {
+				return nil, nil
+			}
+			return labEvents(name), nil
+		},
 		AllEvents: func(_ context.Context, _ time.Time, _ int, cursor string) ([]health.Event, string, error) {
 			if cursor != "" {
 				return nil, "", fmt.Errorf("read events: %w", ErrBadCursor)

@@ -95,6 +95,9 @@ func bookingWords(r *health.ResourceReport) string {
 		words = "can be booked"
 	default:
 		words = "closed for booking"
+		if reason := strings.TrimPrefix(r.Reason, "unavailable because "); reason != "" {
+			words += " (" + reason + ")"
+		}
 	}
 	switch r.Wanted {
 	case health.Open:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,10 +17,15 @@ import (
 	"labstatus/internal/jump"
 	"labstatus/internal/notify"
 	"labstatus/internal/relay"
+	"labstatus/internal/store"
 )
 
 // checkTimeout bounds each of the checks that talk to a service.
 const checkTimeout = 15 * time.Second
+
+// feedOpened is all that can be said without waiting for a frame, which may be a
+// minute away.
+const feedOpened = "access granted, feed opened (whether reports come is seen within a minute or two of serving)"
 
 func newConfig() *cobra.Command {
 	var check, offline bool
@@ -63,16 +69,23 @@ func checkServices(ctx context.Context, c *config.Config, out io.Writer) error {
 	fmt.Fprintln(out, "settings: ok")
 	wrong := 0
 	report := func(name string, what func(context.Context) (string, error)) {
+		if ctx.Err() != nil {
+			return
+		}
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		found, err := what(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return
+		case err != nil:
 			wrong++
 			fmt.Fprintf(out, "%s: FAILED: %v\n", name, err)
-			return
+		default:
+			fmt.Fprintf(out, "%s: ok, %s\n", name, found)
 		}
-		fmt.Fprintf(out, "%s: ok, %s\n", name, found)
 	}
+	report("store", func(ctx context.Context) (string, error) { return checkStore(ctx, c) })
 	report("book", func(ctx context.Context) (string, error) {
 		client, err := app.BookClient(c, o)
 		if err != nil {
@@ -87,15 +100,18 @@ func checkServices(ctx context.Context, c *config.Config, out io.Writer) error {
 		return strings.Join(parts, "; "), err
 	})
 	report("relay", func(ctx context.Context) (string, error) {
-		return "subscribed", relay.New(app.RelayOptions(c, o, 0)).Check(ctx)
+		return feedOpened, relay.New(app.RelayOptions(c, o, 0)).Check(ctx)
 	})
 	report("jump", func(ctx context.Context) (string, error) {
-		return "subscribed", jump.New(app.JumpOptions(c, o, 0)).Check(ctx)
+		return feedOpened, jump.New(app.JumpOptions(c, o, 0)).Check(ctx)
 	})
 	if on, missing := c.Email.Enabled(); on {
 		report("mail", func(ctx context.Context) (string, error) { return checkMail(ctx, c, o) })
 	} else {
 		fmt.Fprintf(out, "mail: off, missing: %s\n", strings.Join(missing, " "))
+	}
+	if ctx.Err() != nil {
+		return failure(errors.New("interrupted"))
 	}
 	if wrong > 0 {
 		return failure(fmt.Errorf("%d of the checks failed", wrong))
@@ -118,4 +134,19 @@ func checkMail(ctx context.Context, c *config.Config, o app.Options) (string, er
 	}
 	return "greeted" + map[bool]string{true: " and authenticated"}[c.Email.AuthType != config.AuthNone] +
 		"; status mail-test sends a mail", nil
+}
+
+// checkStore opens the store as the server would.
+func checkStore(ctx context.Context, c *config.Config) (string, error) {
+	if c.Store.Memory {
+		return "in memory: nothing is kept over a restart", nil
+	}
+	file, err := store.Open(ctx, c.Store.Path, store.Options{})
+	switch {
+	case errors.Is(err, store.ErrServed):
+		return "in use by a running server", nil
+	case err != nil:
+		return "", fmt.Errorf("the server would keep its state in memory: %w", err)
+	}
+	return c.Store.Path, file.Close()
 }

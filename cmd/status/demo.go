@@ -8,11 +8,14 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +74,8 @@ func indent(text string) string {
 
 // run is the whole demo. It ends when ctx does, or the script where asked to.
 func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
+	ctx, ignore := signal.NotifyContext(ctx, syscall.SIGHUP) // its terminal is closed
+	defer ignore()
 	if d.speed < 1 || d.speed > 20 {
 		return fmt.Errorf("--speed %g: 1 to 20 is possible", d.speed)
 	}
@@ -97,7 +102,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 
 	laboratory, err := lab.New(lab.Options{
-		Experiments: lab.DemoExperiments(), RelayStats: !d.oldie, MailDir: filepath.Join(folder, "mails"),
+		Experiments: d.experiments(), RelayStats: !d.oldie, MailDir: filepath.Join(folder, "mails"),
 		RelayEvery: d.faster(6 * time.Second), JumpEvery: d.faster(5 * time.Second), Reconnect: d.faster(10 * time.Second),
 		Seed: uint64(time.Now().UnixNano()), Log: log.WithField("part", "lab"),
 	})
@@ -105,10 +110,14 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	tell := &printer{out: out, began: time.Now()}
-	address := make(chan net.Addr, 1)
-	server, err := d.server(ctx, laboratory, folder, log, tell, address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
 	if err != nil {
-		return err
+		return fmt.Errorf("open the page's port: %w", err)
+	}
+	page := "http://" + listener.Addr().String() + "/"
+	server, err := d.server(ctx, laboratory, folder, log, tell, listener)
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 
 	ctx, stop := context.WithCancel(ctx)
@@ -126,11 +135,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	part(laboratory.Run)
 	<-laboratory.Ready()
 	part(server.Run)
-	select {
-	case at := <-address:
-		tell.welcome(d, "http://"+at.String()+"/", laboratory.ControlURL(), folder)
-	case <-ctx.Done():
-	}
+	tell.welcome(d, page, laboratory.ControlURL(), folder)
 	part(func(ctx context.Context) error {
 		defer func() {
 			if !d.endless {
@@ -173,24 +178,36 @@ func (d *demo) faster(real time.Duration) time.Duration {
 	return time.Duration(float64(real) / d.speed)
 }
 
+// experiments are the lab's, sending as often as the demo's clock wants it.
+func (d *demo) experiments() []lab.Experiment {
+	all := lab.DemoExperiments()
+	for i := range all {
+		if len(all[i].Streams) == 0 {
+			all[i].Streams = []lab.StreamSpec{{Name: "st-data", Size: 41}, {Name: "st-video", Size: 2000}}
+		}
+		for j := range all[i].Streams {
+			all[i].Streams[j].Period = d.faster(time.Second)
+		}
+	}
+	return all
+}
+
 // server makes the server as its environment would.
-func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, address chan<- net.Addr) (*app.App, error) {
+func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, listener net.Listener) (*app.App, error) {
 	env := l.Env()
 	maps.Copy(env, map[string]string{
-		"STATUS_LISTEN":              net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)),
+		"STATUS_LISTEN":              listener.Addr().String(),
+		"STATUS_EMAIL_LINK":          "http://" + listener.Addr().String() + "/",
 		"STATUS_STORE":               filepath.Join(folder, "status.db"),
 		"STATUS_EMAIL_SUBJECT":       "demo lab/status",
 		"STATUS_EMAIL_GROUP_WAIT":    d.faster(10 * time.Second).String(), // so that a failure of many is one mail
-		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(15 * time.Second).String(), // streams send once a real second
+		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(10 * time.Second).String(),
 		"STATUS_HEALTH_LAST_CHECKED": d.faster(30 * time.Second).String(),
 		"STATUS_HEALTH_STARTUP":      d.faster(30 * time.Second).String(),
 		"STATUS_HEALTH_FLAP_WINDOW":  d.faster(2 * time.Minute).String(),
 		"STATUS_QUERY_BOOK_EVERY":    d.faster(time.Minute).String(),
 		"STATUS_TIMEOUT_BOOK":        d.faster(5 * time.Second).String(),
 	})
-	if d.speed > 10 { // a stream that sends every second needs more than a second
-		env["STATUS_HEALTH_LAST_ACTIVE"] = "1500ms"
-	}
 	c, warnings, err := config.LoadMap(env)
 	if err != nil {
 		return nil, fmt.Errorf("the demo's own settings: %w", err)
@@ -201,13 +218,7 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 	}
 	return app.New(ctx, app.Options{
 		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: tell.decision,
-		Listen: func(ctx context.Context, network, addr string) (net.Listener, error) {
-			listener, err := new(net.ListenConfig).Listen(ctx, network, addr)
-			if err == nil {
-				address <- listener.Addr()
-			}
-			return listener, err
-		},
+		Listen: func(context.Context, string, string) (net.Listener, error) { return listener, nil },
 	})
 }
 
@@ -240,7 +251,15 @@ type printer struct {
 func (p *printer) say(who, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, "%7.1fs  %-6s %s\n", time.Since(p.began).Seconds(), who, what)
+	fmt.Fprintf(p.out, "%7.1fs  %-6s %s\n", time.Since(p.began).Seconds(), who, strings.Map(printable, what))
+}
+
+// printable keeps what a stream calls itself from moving the terminal's cursor.
+func printable(r rune) rune {
+	if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
 }
 
 func (p *printer) welcome(d *demo, page, control, folder string) {

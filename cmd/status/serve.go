@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,11 @@ func serveWith(ctx context.Context, c *config.Config, warnings []config.Warning,
 	log, warning := telemetry.NewLog(telemetry.LogOptions{
 		Level: c.Log.Level, Text: c.Log.Format == config.FormatText, File: c.Log.File, Stdout: stdout, Stderr: stderr,
 	})
-	defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() {
+		if e := log.Close(); e != nil {
+			err = errors.Join(err, failure(e))
+		}
+	}()
 	texts := make([]string, 0, len(warnings)+1)
 	for _, w := range warnings {
 		texts = append(texts, w.String())
@@ -62,10 +67,31 @@ func serveWith(ctx context.Context, c *config.Config, warnings []config.Warning,
 		log.Warn(warning)
 	}
 
+	defer reopenOnHangup(ctx, log)()
+
+	server, err := app.New(ctx, app.Options{Config: c, Warnings: texts, Version: versionText(), Log: log})
+	if err == nil {
+		err = server.Run(ctx)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil // asked to stop while it was starting
+	}
+	if err != nil {
+		if warning == nil && c.Log.File != config.LogStderr && c.Log.File != config.LogStdout {
+			log.WithError(err).Error("ended") // where nobody reads stderr
+		}
+		return failure(err)
+	}
+	return nil
+}
+
+// reopenOnHangup reopens the log at each SIGHUP until it is stopped.
+func reopenOnHangup(ctx context.Context, log *telemetry.Log) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	go func() {
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
@@ -76,15 +102,10 @@ func serveWith(ctx context.Context, c *config.Config, warnings []config.Warning,
 				}
 			}
 		}
-	}()
-
-	server, err := app.New(ctx, app.Options{Config: c, Warnings: texts, Version: versionText(), Log: log})
-	if err == nil {
-		err = server.Run(ctx)
+	})
+	return func() {
+		signal.Stop(hangup)
+		cancel()
+		listening.Wait()
 	}
-	if err != nil {
-		log.WithError(err).Error("ended")
-		return failure(err)
-	}
-	return nil
 }

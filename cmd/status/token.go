@@ -44,7 +44,7 @@ change things. Use it as: curl -H "Authorization: Bearer $(status token)" …`,
 		},
 	}
 	cmd.Flags().StringVar(&subject, "subject", "maintainer", "who the token is for; shown with what is done with it")
-	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"status:admin"}, "what it allows: status:read, status:admin")
+	cmd.Flags().StringSliceVar(&scopes, "scope", []string{serve.ScopeRead}, "what it allows: status:read, status:admin")
 	cmd.Flags().StringVar(&life, "life", "8h", "how long it is valid, e.g. 8h or 30d")
 	return cmd
 }

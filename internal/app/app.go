@@ -23,10 +23,13 @@ import (
 	"labstatus/serve"
 )
 
-// stopTimeout is how long readers of the API are given when the server stops.
-// Workers have bounds of their own; all are short enough that a unit's stop never
-// waits for something that hangs.
-const stopTimeout = time.Second
+// How long the steps of stopping may take, so that a unit's stop never waits for
+// something that hangs: two seconds in all.
+const (
+	stopTimeout  = time.Second             // for readers of the API
+	partsTimeout = 1600 * time.Millisecond // for all workers, from the beginning of the stop
+	storeTimeout = 150 * time.Millisecond  // for each of the store's last tasks, where it hangs
+)
 
 // Options are what a server is made of.
 type Options struct {
@@ -44,6 +47,8 @@ type Options struct {
 	// OnDecision sees each decision after it has been carried out, in the loop:
 	// it must not wait. Nil: nobody does.
 	OnDecision func(health.Decision)
+
+	wrapStore func(store.Store) store.Store // tests put faults in between; nil: none
 }
 
 // App is one server: everything in it, made and not yet running.
@@ -85,7 +90,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.journal = &journal{store: a.store, log: o.Log}
+	if o.wrapStore != nil {
+		a.store = o.wrapStore(a.store)
+	}
+	a.journal = newJournal(a.store, o.Log, &kept)
 
 	bookClient, err := BookClient(c, o)
 	if err != nil {
@@ -100,7 +108,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.loop = &loop{
 		engine:  health.New(engineConfig, time.Now(), kept),
 		journal: a.journal, wish: a.keeper.Want, wakeMail: func() {}, seen: o.OnDecision,
-		log: o.Log, every: tickEvery(engineConfig), inbox: make(chan message, 16),
+		log: o.Log, every: tickEvery(engineConfig), inbox: make(chan message, 16), ended: make(chan struct{}),
 	}
 	a.loop.snapshot.Store(a.loop.engine.Snapshot())
 	if err := a.setUpMail(); err != nil {
@@ -112,7 +120,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.handler, err = serve.New(serve.Options{
-		Snapshot: a.loop.snapshot.Load, Events: a.store.Events, AllEvents: a.allEvents,
+		Snapshot: a.loop.snapshot.Load, Events: a.events, AllEvents: a.allEvents,
 		System: a.system, Ready: a.notReady, ReadAuth: auth,
 		Title: c.Email.Subject, Link: c.Email.Link, Log: o.Log.WithField("part", "api"),
 	})
@@ -167,7 +175,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.announce(listener.Addr())
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	asked := ctx // ends where somebody wants us to stop; ctx also where we can't go on
+	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
 	server := serve.NewServer(a.handler, a.log)
 	var parts sync.WaitGroup
@@ -192,34 +201,55 @@ func (a *App) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	a.log.WithField("why", context.Cause(ctx).Error()).Warn("stopping")
-	return a.stop(ctx, server, stopProfile, &parts)
+	a.stop(ctx, server, stopProfile, &parts)
+	if asked.Err() != nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 // stop unwinds what Run started. Each step is bounded, so a step that hangs
-// doesn't keep the others from being taken.
-func (a *App) stop(ctx context.Context, server *http.Server, stopProfile func() error, parts *sync.WaitGroup) error {
-	var errs []error
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !isSignal(err) {
-		errs = append(errs, err)
+// doesn't keep the others from being taken; what could not be ended well is said
+// in the log, and ends with the process.
+func (a *App) stop(ctx context.Context, server *http.Server, stopProfile func() error, parts *sync.WaitGroup) {
+	began := time.Now()
+	failed := func(what string, err error) {
+		if err != nil {
+			a.log.WithError(err).Error("stopping: " + what)
+		}
 	}
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer done()
 	if err := server.Shutdown(grace); err != nil {
-		if err := server.Close(); err != nil { // readers that won't go
-			errs = append(errs, fmt.Errorf("close the API: %w", err))
-		}
+		failed("close the API", server.Close()) // readers that won't go
 	}
-	if err := stopProfile(); err != nil {
-		errs = append(errs, fmt.Errorf("close the profile listener: %w", err))
+	failed("close the profile listener", stopProfile())
+	if !within(partsTimeout-time.Since(began), parts.Wait) {
+		failed("end all parts", errors.New("something still waits for the disk"))
+		return // the store is in use
 	}
-	parts.Wait()
-	if err := a.journal.finish(ctx); err != nil {
-		errs = append(errs, err)
+	failed("keep what is owed", a.journal.finish(ctx, storeTimeout))
+	if a.journal.flying != nil || !within(storeTimeout, func() { failed("close the store", a.store.Close()) }) {
+		failed("close the store", errors.New("it doesn't answer"))
 	}
-	if err := a.store.Close(); err != nil {
-		errs = append(errs, fmt.Errorf("close the store: %w", err))
+}
+
+// within runs what may hang, and says whether it ended in time. What doesn't is
+// left behind: the process is about to end.
+func within(patience time.Duration, run func()) bool {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		run()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
 	}
-	return errors.Join(errs...)
 }
 
 // feed follows one source. A subscriber never gives up, so its only end is ours.

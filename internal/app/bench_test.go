@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"labstatus/internal/app"
 	"labstatus/internal/config"
@@ -46,6 +47,8 @@ type bench struct {
 	labDone chan error
 	stopLab context.CancelFunc
 
+	options  app.Options   // what start gives the server beside its settings
+	logged   *logtest.Hook // what it has logged
 	app      *app.App
 	appDone  chan error
 	stopApp  context.CancelFunc
@@ -70,15 +73,24 @@ func inLab(t *testing.T, experiments []lab.Experiment, env map[string]string, st
 
 func newBench(t *testing.T, experiments []lab.Experiment, env map[string]string) *bench {
 	t.Helper()
-	b := &bench{t: t, network: lab.NewNetwork(), labDone: make(chan error, 1)}
+	return newBenchWith(t, experiments, env, lab.MailOptions{}, 0)
+}
+
+// newBenchWith is for a mail server of another kind, and a laboratory that was
+// made some time ago.
+func newBenchWith(t *testing.T, experiments []lab.Experiment, env map[string]string, mail lab.MailOptions, age time.Duration) *bench {
+	t.Helper()
+	b := &bench{t: t, network: lab.NewNetwork(), labDone: make(chan error, 1), logged: new(logtest.Hook)}
 	var err error
 	b.lab, err = lab.New(lab.Options{
 		Experiments: experiments, RelayEvery: relayEvery, JumpEvery: jumpEvery, RelayStats: true,
-		Network: b.network, Seed: 1, BookLatency: 50 * time.Millisecond,
+		Network: b.network, Seed: 1, BookLatency: 50 * time.Millisecond, MailServer: mail,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.options = app.Options{Version: "test", RootCAs: b.lab.CertPool(), Dial: b.network.DialContext}
+	time.Sleep(age)
 	b.env = b.lab.Env()
 	maps.Copy(b.env, map[string]string{
 		"STATUS_STORE":            filepath.Join(t.TempDir(), "status.db"),
@@ -118,18 +130,19 @@ func (b *bench) start() {
 	log.SetOutput(b.t.Output())
 	log.SetLevel(logrus.InfoLevel)
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "15:04:05.000"})
+	log.AddHook(b.logged)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stopApp = cancel
-	b.app, err = app.New(ctx, app.Options{
-		Config: c, Version: "test", Log: log, Dial: b.network.DialContext,
-		Listen: func(_ context.Context, _, addr string) (net.Listener, error) { return b.network.Listen(addr) },
-		OnDecision: func(d health.Decision) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.events = append(b.events, d.Events...)
-			b.decision = append(b.decision, d)
-		},
-	})
+	o := b.options
+	o.Config, o.Log = c, log
+	o.Listen = func(_ context.Context, _, addr string) (net.Listener, error) { return b.network.Listen(addr) }
+	o.OnDecision = func(d health.Decision) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.events = append(b.events, d.Events...)
+		b.decision = append(b.decision, d)
+	}
+	b.app, err = app.New(ctx, o)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -241,7 +241,9 @@ func TestMailServerFails(t *testing.T) {
 	for name, fault := range map[string]lab.MailFault{
 		"hangs at accept":  {Stage: lab.StageAccept, Action: lab.ActHang},
 		"hangs at banner":  {Stage: lab.StageBanner, Action: lab.ActHang},
-		"hangs at the dot": {Stage: lab.StageData, Action: lab.ActHang},
+		"hangs at data":    {Stage: lab.StageData, Action: lab.ActHang},
+		"hangs at the dot": {Stage: lab.StageDot, Action: lab.ActHang},
+		"refuses to serve": {Stage: lab.StageBanner, Action: lab.ActReply, Code: 554, Text: "5.7.1 no"},
 		"answers 450":      {Stage: lab.StageRcpt, Action: lab.ActReply, Code: 450, Text: "4.2.0 try again later"},
 		"cuts":             {Stage: lab.StageMail, Action: lab.ActCut},
 	} {

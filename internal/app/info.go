@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func (a *App) system() serve.SystemInfo {
 		s := a.outbox.Status()
 		info.Mail = serve.MailInfo{
 			Enabled: true, Queued: s.Queued, Sent: s.Sent, Failed: s.Failed,
-			LastErr: s.LastError, UndeliverableSince: s.UndeliverableSince,
+			LastErr: cmp.Or(s.LastError, s.StoreError), UndeliverableSince: s.UndeliverableSince,
 		}
 	}
 	return info
@@ -68,21 +69,43 @@ func (a *App) notReady() (reasons []string) {
 			reasons = append(reasons, "mail has been undeliverable since "+since.UTC().Format(time.RFC3339))
 		}
 	}
+	if a.storeIs.LastErr != "" {
+		reasons = append(reasons, a.storeIs.LastErr)
+	}
 	if j := a.journal.Status(); !j.FailingSince.IsZero() {
 		reasons = append(reasons, "the store can't be written: "+j.LastErr)
 	}
 	return reasons
 }
 
-// allEvents gives the API a page of events in its own words.
+// events gives an experiment's history, also what the store doesn't have yet.
+func (a *App) events(ctx context.Context, name string) ([]health.Event, error) {
+	kept, err := a.store.Events(ctx, name)
+	for _, e := range a.journal.owedEvents() {
+		if e.Experiment == name {
+			kept = append(kept, e)
+		}
+	}
+	return kept, err
+}
+
+// allEvents gives the API a page of events in its own words. While the store
+// fails the first page begins with what it doesn't have yet.
 func (a *App) allEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]health.Event, string, error) {
 	page, next, err := a.store.AllEvents(ctx, since, limit, cursor)
 	if errors.Is(err, store.ErrBadCursor) {
 		return nil, "", serve.ErrBadCursor
 	}
-	events := make([]health.Event, len(page))
-	for i, e := range page {
-		events[i] = e.Event
+	var events []health.Event
+	if owed := a.journal.owedEvents(); cursor == "" {
+		for _, e := range slices.Backward(owed) {
+			if !e.When.Before(since) && len(events) < limit {
+				events = append(events, e)
+			}
+		}
+	}
+	for _, e := range page {
+		events = append(events, e.Event)
 	}
 	return events, next, err
 }
@@ -91,7 +114,7 @@ func (a *App) allEvents(ctx context.Context, since time.Time, limit int, cursor 
 func (a *App) announce(at net.Addr) {
 	c := a.o.Config
 	a.log.WithFields(logrus.Fields{
-		"version": a.o.Version, "listen": at.String(), "store": c.Store.String(),
+		"version": a.o.Version, "listen": at.String(), "store": a.storeIs.Kind, "store_path": c.Store.String(),
 		"book": c.Book.Audience(), "relay": c.Relay.Audience(), "jump": c.Jump.Audience(),
 	}).Info("started")
 	if len(a.mailOff) > 0 {
@@ -120,8 +143,7 @@ func (a *App) logStatus(ctx context.Context) {
 				down = append(down, r.Name)
 			}
 		}
-		// This is asked for by its own setting, so the level that is set for
-		// everything else doesn't silence it.
+		// At the default level, so that it shows unless only errors are wanted.
 		a.log.WithFields(logrus.Fields{
 			"experiments": s.Counts.Total, "healthy": s.Counts.Healthy, "unhealthy": s.Counts.Unhealthy,
 			"flapping": s.Counts.Flapping, "unknown": s.Counts.Unknown, "starting": s.Counts.Starting,
@@ -129,12 +151,6 @@ func (a *App) logStatus(ctx context.Context) {
 			"book_answering": s.Book.Answering, "writes_pending": s.Book.Pending, "not_ready": strings.Join(a.notReady(), "; "),
 		}).Warn("overall status")
 	}
-}
-
-// isSignal says whether a context ended by a signal, which is how a server is
-// meant to end.
-func isSignal(err error) bool {
-	return err != nil && strings.HasSuffix(err.Error(), "signal received")
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

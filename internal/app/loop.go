@@ -23,6 +23,7 @@ type loop struct {
 	every    time.Duration // between ticks
 
 	inbox    chan message
+	ended    chan struct{} // closed when run has returned
 	snapshot atomic.Pointer[health.Snapshot]
 	turned   atomic.Int64 // Unix nanoseconds of the latest turn's end
 }
@@ -35,6 +36,7 @@ type message struct {
 
 // run turns until ctx ends. What is in the inbox by then is left.
 func (l *loop) run(ctx context.Context) {
+	defer close(l.ended)
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
@@ -42,12 +44,30 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-l.inbox:
-			l.turn(ctx, m.in)
-			if m.done != nil {
-				close(m.done)
-			}
+			l.take(ctx, m)
 		case <-tick.C:
+			l.drain(ctx)
 			l.turn(ctx, health.Tick{At: time.Now()})
+		}
+	}
+}
+
+func (l *loop) take(ctx context.Context, m message) {
+	l.turn(ctx, m.in)
+	if m.done != nil {
+		close(m.done)
+	}
+}
+
+// drain takes in what came before a tick: after a turn that took long a tick must
+// not call a source silent whose frame is waiting.
+func (l *loop) drain(ctx context.Context) {
+	for range cap(l.inbox) {
+		select {
+		case m := <-l.inbox:
+			l.take(ctx, m)
+		default:
+			return
 		}
 	}
 }
@@ -118,12 +138,11 @@ func (l *loop) hand(ctx context.Context, in health.Input) {
 	case <-ctx.Done():
 		return
 	}
-	// The loop ends with the same ctx, perhaps before it gets here. It may then be
-	// reading the input still, so the caller must not go on to use the memory: it
-	// doesn't, as it ends too.
+	// A stop doesn't end the wait: the loop may be reading the input still. Only
+	// when it has ended is what it left in the inbox never taken in.
 	select {
 	case <-done:
-	case <-ctx.Done():
+	case <-l.ended:
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -55,8 +56,11 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 		}
 		err = errors.Join(err, file.Close())
 	}
-	if errors.Is(err, store.ErrLocked) {
+	if errors.Is(err, store.ErrServed) {
 		return health.Kept{}, err
+	}
+	if ctx.Err() != nil {
+		return health.Kept{}, fmt.Errorf("open the store: %w", context.Cause(ctx))
 	}
 	a.log.WithError(err).Error("state is kept in memory only: after a restart everything counts as new; mend the store and restart")
 	a.storeIs.LastErr = "state is kept in memory only, until the store is mended and the server restarted: " + err.Error()
@@ -147,6 +151,13 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (STATUS_PORT_SERVE or STATUS_LISTEN): %w", at, err)
 	}
+	if at.Network == "unix" {
+		// As open as a port: whoever may reach the folder may ask, a proxy under
+		// another user too.
+		if err := os.Chmod(at.Address, 0o666); err != nil {
+			return nil, errors.Join(fmt.Errorf("let others connect to unix:%s: %w", at.Address, err), l.Close())
+		}
+	}
 	return l, nil
 }
 
@@ -156,8 +167,12 @@ func removeDeadSocket(ctx context.Context, path string) error {
 		return nil // nothing there, or something that net.Listen will name
 	}
 	var d net.Dialer
-	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
 		return errors.Join(fmt.Errorf("listen on unix:%s: another server is listening there", path), conn.Close())
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("listen on unix:%s: find out whether another server does: %w", path, err)
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("take away the socket of an earlier run: %w", err)

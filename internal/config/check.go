@@ -52,8 +52,8 @@ func (l *loading) stateDirectory() {
 	l.config.sources["STORE"] = "from STATE_DIRECTORY"
 }
 
-// helo takes this host's name. A machine that is only called localhost greets
-// with the sender's domain: better than a name most mail servers refuse.
+// helo takes this host's name. A machine whose name has no domain, as localhost,
+// greets with the sender's: better than a name many mail servers refuse.
 func (l *loading) helo() {
 	// Without a name there is none to use; the sender's domain stands in for it.
 	hostname, _ := os.Hostname()
@@ -63,10 +63,10 @@ func (l *loading) helo() {
 }
 
 func greeting(hostname, sender string) (name, source string) {
-	if isHostName(hostname) && !strings.HasPrefix(hostname, "localhost") {
+	if isASCIIName(hostname) && strings.Contains(strings.TrimSuffix(hostname, "."), ".") && !strings.HasPrefix(hostname, "localhost") {
 		return hostname, "this host's name"
 	}
-	if domain := sender[strings.LastIndexByte(sender, '@')+1:]; isHostName(domain) {
+	if domain := sender[strings.LastIndexByte(sender, '@')+1:]; isASCIIName(domain) {
 		return domain, "from " + Prefix + "EMAIL_FROM"
 	}
 	return "", ""
@@ -104,9 +104,10 @@ func (l *loading) crossCheck() {
 	if c.Email.AuthType == AuthNone && c.Email.Password.IsSet() {
 		l.warn(Prefix+"EMAIL_PASSWORD", "not used, because STATUS_EMAIL_AUTH_TYPE is none; auto would use it")
 	}
-	if sends := []string{AuthPlain, AuthLogin, AuthXOAuth2, AuthAuto}; c.Email.TLS == TLSNone &&
-		slices.Contains(sends, c.Email.AuthType) && c.Email.Password.IsSet() && !loopback(c.Email.Host) {
-		l.warn(Prefix+"EMAIL_TLS", "none lets the password cross the network in the clear")
+	if sends := []string{AuthPlain, AuthLogin, AuthXOAuth2}; sound("EMAIL_TLS", "EMAIL_AUTH_TYPE", "EMAIL_HOST") &&
+		c.Email.TLS == TLSNone && slices.Contains(sends, c.Email.AuthType) && c.Email.Host != "" && !loopback(c.Email.Host) {
+		l.fault("EMAIL_TLS", &Fault{Variable: Prefix + "EMAIL_TLS", Value: TLSNone,
+			Want: "another mode, as " + c.Email.AuthType + " sends the password in the clear; only a mail server on this machine may do without"})
 	}
 	l.dropCopies()
 }
@@ -120,7 +121,7 @@ func (l *loading) dropCopies() {
 }
 
 func loopback(host string) bool {
-	if host == "localhost" || host == "" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -35,6 +35,9 @@ func parseOne(raw string) (mail.Address, error) {
 	if strings.ContainsFunc(a.Name+a.Address, unicode.IsControl) {
 		return mail.Address{}, errors.New("an address and a name without control characters")
 	}
+	if strings.ContainsFunc(a.Address, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return mail.Address{}, errors.New("an address in ASCII; write an international domain in its xn-- form")
+	}
 	if len(a.Address) > 254 {
 		return mail.Address{}, errors.New("an address of at most 254 bytes")
 	}

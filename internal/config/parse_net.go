@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The parsers' errors are the Want of a Fault: they say what is accepted, and
@@ -58,7 +60,15 @@ func parseHost(raw string) (string, error) {
 
 // isHostName accepts names and IPv4 addresses. An underscore is no host name to
 // the DNS, but containers carry them.
-func isHostName(s string) bool {
+func isHostName(s string) bool { return isName(s, unicode.IsLetter, unicode.IsDigit) }
+
+// isASCIIName accepts what SMTP can say: international names in their xn-- form.
+func isASCIIName(s string) bool {
+	ascii := func(r rune) bool { return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+	return isName(s, ascii)
+}
+
+func isName(s string, allowed ...func(rune) bool) bool {
 	if s == "" || len(s) > 253 {
 		return false
 	}
@@ -67,7 +77,7 @@ func isHostName(s string) bool {
 			return false
 		}
 		if strings.ContainsFunc(label, func(r rune) bool {
-			return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+			return r != '-' && r != '_' && !slices.ContainsFunc(allowed, func(is func(rune) bool) bool { return is(r) })
 		}) {
 			return false
 		}
@@ -81,8 +91,11 @@ func parseMailHost(raw string) (string, error) {
 	if addr, err := netip.ParseAddr(bare); err == nil {
 		return addr.String(), nil
 	}
-	if isHostName(raw) {
+	if isASCIIName(raw) {
 		return raw, nil
+	}
+	if isHostName(raw) {
+		return "", errors.New("a host name in ASCII; write an international one in its xn-- form")
 	}
 	if host, _, err := net.SplitHostPort(raw); err == nil && isHostName(host) && !strings.Contains(raw, "/") {
 		return "", errors.New("a host without port, such as smtp.example.org; the port goes into STATUS_EMAIL_PORT")
@@ -97,7 +110,7 @@ func parseHELO(raw string) (string, error) {
 		if _, err := netip.ParseAddr(strings.TrimPrefix(inner, "IPv6:")); err == nil && closed {
 			return raw, nil
 		}
-	} else if isHostName(raw) {
+	} else if isASCIIName(raw) {
 		return raw, nil
 	}
 	return "", errors.New("this host's name, such as status.example.org, or [192.0.2.1]")

@@ -129,9 +129,11 @@ func TestSettingsThatGoTogether(t *testing.T) {
 		t.Error("a password nobody uses")
 	}
 	clear := []string{"STATUS_EMAIL_PASSWORD", "x", "STATUS_EMAIL_AUTH_TYPE", "plain", "STATUS_EMAIL_TLS", "none", "STATUS_EMAIL_HOST"}
-	if !warned("EMAIL_TLS", append(clear, "smtp.example.org")...) || warned("EMAIL_TLS", append(clear, "127.0.0.1")...) {
-		t.Error("a password in the clear")
-	}
+	oneFault(t, least(append(clear, "smtp.example.org")...), "STATUS_EMAIL_TLS")
+	mustLoad(t, least(append(clear, "127.0.0.1")...))
+	oneFault(t, least("STATUS_EMAIL_HOST", "m\u00e4il.example.org"), "STATUS_EMAIL_HOST")
+	oneFault(t, least("STATUS_EMAIL_HELO", "m\u00fcller"), "STATUS_EMAIL_HELO")
+	oneFault(t, least("STATUS_EMAIL_TO", "m\u00fcller@ex\u00e4mple.de"), "STATUS_EMAIL_TO")
 	if !warned("PORT_SERVE", "STATUS_PORT_SERVE", "1", "STATUS_LISTEN", ":2") || warned("PORT_SERVE", "STATUS_LISTEN", ":2") {
 		t.Error("two ports")
 	}

@@ -37,6 +37,13 @@ func (e *Engine) assess(x *experiment) {
 	}
 	if state := x.stateNow(); state != x.state {
 		x.state, x.since, x.stale = state, e.now, true
+		if state == StateUnknown || x.keptState == "" {
+			return
+		}
+		if state == x.keptState {
+			x.since = x.keptSince
+		}
+		x.keptState = ""
 	}
 }
 
@@ -150,6 +157,18 @@ func (x *experiment) words() string {
 		return "ok"
 	}
 	return strings.Join(s, ", ")
+}
+
+// whatFlaps names what changed in the events that made it flapping.
+func (x *experiment) whatFlaps() string {
+	names := make([]string, len(x.unsteady))
+	for i, name := range x.unsteady {
+		names[i] = name
+		if name == x.name {
+			names[i] = string(Jump)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // quiet says whether a flapping experiment has been seen to be steady for the

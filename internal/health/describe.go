@@ -36,10 +36,14 @@ func Describe(d Decision) string {
 }
 
 func (i Issue) titled() string {
-	if i.IsSystem() {
-		return i.String()
+	words := i.String()
+	if i.Detail != "" {
+		words += " (" + i.Detail + ")"
 	}
-	return i.Experiment + " " + i.String()
+	if i.IsSystem() {
+		return words
+	}
+	return i.Experiment + " " + words
 }
 
 func orOK(issues []string) string {

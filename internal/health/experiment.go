@@ -33,12 +33,16 @@ type experiment struct {
 	unsteady []string    // topics (and the bare name, for jump) that changed in them
 	flapping time.Time   // since when; zero: not
 
-	events  int
-	state   State
-	since   time.Time
-	unsaved bool // its record differs from what is kept
-	stale   bool // its report must be made anew
-	report  *Report
+	events int
+	state  State
+	since  time.Time
+	// What an earlier run knew, until this one knows better: a state that goes on
+	// has been so since then.
+	keptState State
+	keptSince time.Time
+	unsaved   bool // its record differs from what is kept
+	stale     bool // its report must be made anew
+	report    *Report
 }
 
 // subject is what an issue is about. A stream that was silent and then vanishes

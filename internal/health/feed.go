@@ -65,12 +65,16 @@ func (f *feed) frame(at time.Time, n int, startup time.Duration) (back bool) {
 		f.settles = at.Add(startup)
 	}
 	f.cadence.Frame(at)
-	f.seen, f.silent, f.broken = true, false, false
+	f.seen, f.silent, f.broken, f.lastErr = true, false, false, ""
 	f.last, f.listed = at, n
 	return back
 }
 
 func (f *feed) link(in Link) {
+	if in.Up && in.Err != "" {
+		f.lastErr = in.Err
+		return
+	}
 	if in.Up {
 		if !in.Planned && !f.firstUp.IsZero() && !f.up {
 			f.relinks++

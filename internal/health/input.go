@@ -37,7 +37,8 @@ type Link struct {
 	// token: nothing was missed, so nothing has to settle.
 	Planned bool
 	// Err is why the link is down or could not be made, with advice, in words
-	// for a maintainer; it never holds a token. Empty when Up.
+	// for a maintainer; it never holds a token. With Up it is why a link that is
+	// open may be of no use, and nothing else about the link has changed.
 	Err string
 }
 

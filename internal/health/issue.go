@@ -24,6 +24,9 @@ type Issue struct {
 	// Subject is the stream's topic, or the source for an issue of the system.
 	Subject string    `json:"subject,omitempty"`
 	Since   time.Time `json:"since"`
+	// Detail is what was known of it when it was told: what flaps, why a source
+	// can't be reached. It is for people and not part of the issue's identity.
+	Detail string `json:"detail,omitempty"`
 }
 
 // String words the issue without its experiment's name, as API, page and mail
@@ -55,9 +58,10 @@ type Ending string
 // How issues end.
 const (
 	OKAgain       Ending = "ok again"
-	NotRequired   Ending = "no longer required" // the stream is gone and nobody asks for it
-	NotWatched    Ending = "no longer watched"  // the experiment left manifest and frames
-	Steady        Ending = "steady again"       // flapping ended
+	NotRequired   Ending = "no longer required"     // the stream is gone and nobody asks for it any more
+	Gone          Ending = "gone, and not required" // the stream was optional, or was connected until now
+	NotWatched    Ending = "no longer watched"      // the experiment left manifest and frames
+	Steady        Ending = "steady again"           // flapping ended
 	ReportsResume Ending = "reporting again"
 )
 

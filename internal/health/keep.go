@@ -38,6 +38,9 @@ func (x *experiment) record() Record {
 		Told: sortedIssues(x.told), Changes: slices.Clone(x.changes), Unsteady: slices.Clone(x.unsteady),
 		Flapping: x.flapping, Events: x.events,
 	}
+	if x.keptState != "" {
+		r.State, r.Since = x.keptState, x.keptSince
+	}
 	if x.jump.judged {
 		r.JumpOK, r.JumpSince = x.jump.ok, x.jump.since
 	}
@@ -88,6 +91,9 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 	}
 	if !r.FirstSeen.IsZero() {
 		x.firstSeen = past(r.FirstSeen)
+	}
+	if !r.Since.IsZero() && r.State != StateStarting {
+		x.keptState, x.keptSince = r.State, past(r.Since)
 	}
 	x.assessed, x.events = r.Assessed, min(max(r.Events, 0), e.cfg.Events)
 	if !r.JumpSince.IsZero() {

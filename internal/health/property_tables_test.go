@@ -85,6 +85,9 @@ func (p *play) tables(at time.Time, r *health.Report, s *health.Snapshot) {
 	if told := p.ledger.of(r.Name); r.State != health.StateFlapping && cfg.GroupWait == 0 && !slices.Equal(told, wrong) {
 		p.t.Fatalf("%s: people think that %q is wrong with %s, and it is %q", offset(at), told, r.Name, wrong)
 	}
+	if s.Sources[0].LastFrame.IsZero() {
+		return // nothing is booked before relay has shown anything in this run
+	}
 	for _, res := range r.Resources {
 		p.booking(at, r, res)
 	}

@@ -14,7 +14,7 @@ const (
 	StateHealthy   State = "healthy"   // jump and every stream ok
 	StateUnhealthy State = "unhealthy" // something is known not to be ok
 	StateUnknown   State = "unknown"   // a source is silent or settling; what was last known stands
-	StateFlapping  State = "flapping"  // changes too often; taken as unavailable until it is quiet
+	StateFlapping  State = "flapping"  // changes too often; what requires a stream that flaps stays closed until it is quiet
 )
 
 // Snapshot is the whole truth at one moment. It is never changed once handed

@@ -84,6 +84,10 @@ func (e *Engine) systemNews(a *Alert) {
 	}
 	for about, i := range e.systemNoted {
 		if _, told := e.systemTold[about]; !told && !doubt {
+			i.Detail = e.book.lastErr
+			if f := e.feed(Source(i.Subject)); f != nil {
+				i.Detail = f.lastErr
+			}
 			a.New = append(a.New, i)
 		}
 	}
@@ -135,6 +139,9 @@ func (e *Engine) news(x *experiment, a *Alert) {
 	}
 	for about, i := range x.noted {
 		if _, told := x.told[about]; !told && !x.leaving && tellable(about) {
+			if i.Code == Flapping {
+				i.Detail = x.whatFlaps()
+			}
 			a.New = append(a.New, i)
 		}
 	}
@@ -159,7 +166,10 @@ func (e *Engine) ended(x *experiment, about subject) (time.Time, Ending) {
 	if s := x.stream(about.name); s != nil {
 		return s.since, OKAgain
 	}
-	return e.now, NotRequired
+	if x.told[about].Code == MissingRequired {
+		return e.now, NotRequired
+	}
+	return e.now, Gone
 }
 
 // markTold remembers what the mail says.

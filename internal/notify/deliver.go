@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,9 +23,10 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 			o.goodbye(session)
 		}
 	}()
-	tried := map[string]bool{}
-	defer func() { o.tried = tried }()
-	for _, a := range attempts {
+	var behind []attempt // broke a session in this round
+	again := false
+	for len(attempts) > 0 {
+		a := attempts[0]
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -41,12 +43,14 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 				return nil
 			}
 		}
-		tried[m.ID] = true
+		o.tried[m.ID] = began
 		results, lost := session.Send(sending, m, to)
 		stopped := sending.Err() != nil
 		finished := o.apply(marking, m, results, began, stopped)
+		o.noteStuck(results, lost)
 		if lost == nil {
 			o.served(m.ID)
+			attempts = attempts[1:]
 			continue
 		}
 		o.goodbye(session)
@@ -54,11 +58,28 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		if stopped {
 			return nil
 		}
-		// One mail may be what a server chokes on, and has its own wait now: the
-		// others go on. Two in a row are the server's trouble.
 		if !finished {
 			o.choked[m.ID]++
 		}
+		// The server is blamed at first: a later mail that it takes now would overtake
+		// this one.
+		if !finished && o.choked[m.ID] < chokedOften {
+			o.postpone(began, lost)
+			return nil
+		}
+		attempts = attempts[1:]
+		if a.to = stillQueued(m, to); len(a.to) > 0 {
+			behind = append(behind, a)
+		}
+		// A cut may come from a server that has just been started again: once more
+		// from the first that broke, for the same reason.
+		if wasCut(lost) && !again {
+			again = true
+			attempts, behind = slices.Concat(behind, attempts), nil
+			continue
+		}
+		// The mail may be what the server chokes on, and has its own wait now: the
+		// others go on. Two in a row are the server's trouble again.
 		if o.breaks++; o.breaks == 2 {
 			o.breaks = 0
 			o.postpone(began, lost)
@@ -66,6 +87,16 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		}
 	}
 	return nil
+}
+
+func stillQueued(m health.Mail, to []string) []string {
+	return slices.DeleteFunc(slices.Clone(to), func(address string) bool { return !queuedFor(m, address) })
+}
+
+// wasCut tells a session that was cut from one in which there was no answer.
+func wasCut(lost error) bool {
+	f, ok := errors.AsType[*ServerError](lost)
+	return ok && f.Err != nil && !timedOut(f.Err) && cutOff(f.Err)
 }
 
 // goodbye closes a session; what matters on it has been said.
@@ -137,7 +168,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 	now := time.Now()
 	var changed []health.Recipient
 	reached := slices.ContainsFunc(m.Recipients, func(r health.Recipient) bool { return r.Fate == health.Sent })
-	sent, trouble, next := 0, "", map[int]time.Time{} // by attempts
+	sent, trouble, refused, next := 0, "", "", map[int]time.Time{} // by attempts
 	for _, result := range results {
 		i := slices.IndexFunc(m.Recipients, func(r health.Recipient) bool { return r.Address == result.Address })
 		if i < 0 || stopped && result.Outcome == Retry {
@@ -151,7 +182,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 			sent++
 		case Refused:
 			r = failed(r, now, result.Text)
-			trouble = result.Text
+			refused = result.Text
 		case Retry:
 			// Those who failed together are tried together: one message, not one
 			// for each.
@@ -166,6 +197,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 		}
 		o.logFate(m, r)
 		changed = append(changed, r)
+		m.Recipients[i] = r // seen by a later attempt of this round for others of them
 		if r.Fate == health.Queued {
 			o.waiting.wait(r.Address, &m)
 		} else {
@@ -180,13 +212,17 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 			s.LastSent, s.UndeliverableSince, s.LastError, s.LastErrorAt = now, time.Time{}, "", time.Time{}
 		})
 	}
+	if refused != "" {
+		o.trouble(refused, false) // mail does go out, this one doesn't
+	}
 	if trouble != "" {
 		o.trouble(trouble, sent == 0 && !reached)
 	}
 	o.mark(ctx, m.ID, changed)
-	finished := !slices.ContainsFunc(overlaid(m.Recipients, changed), func(r health.Recipient) bool { return r.Fate == health.Queued })
+	finished := !slices.ContainsFunc(m.Recipients, func(r health.Recipient) bool { return r.Fate == health.Queued })
 	if finished {
 		delete(o.choked, m.ID)
+		delete(o.tried, m.ID)
 	}
 	return finished
 }
@@ -234,6 +270,7 @@ func (o *Outbox) postpone(began time.Time, err error) {
 // served notes that the server has answered for a mail to its end.
 func (o *Outbox) served(id string) {
 	delete(o.choked, id)
+	delete(o.tried, id)
 	o.breaks = 0
 	if o.openTries > 0 {
 		o.openTries = 0
@@ -261,6 +298,7 @@ func (o *Outbox) expire(ctx context.Context, attempts []attempt, err error) {
 			o.waiting.leave(r.Address, m.ID)
 		}
 		delete(o.choked, m.ID)
+		delete(o.tried, m.ID)
 		o.mark(ctx, m.ID, changed)
 	}
 }

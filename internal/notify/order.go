@@ -54,14 +54,27 @@ func (o *Outbox) lineUp(ctx context.Context) error {
 		return fmt.Errorf("look for mail that waits: %w", err)
 	}
 	o.waiting = waiting{}
+	var since time.Time
 	for _, m := range mails {
 		for _, r := range m.Recipients {
 			if r.Fate == health.Queued && r.Attempts > 0 {
 				o.waiting.wait(r.Address, &m)
+				since = minTime(since, m.At)
 			}
 		}
 	}
+	if !since.IsZero() {
+		o.update(func(s *OutboxStatus) { s.UndeliverableSince = since })
+	}
 	return nil
+}
+
+// minTime is the earlier of two moments, of which the first may be none.
+func minTime(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // inOrder gives what is to be tried now, oldest first: what is due, and before it
@@ -104,22 +117,62 @@ func (o *Outbox) inOrder(ctx context.Context, due []health.Mail, now time.Time) 
 			}
 		}
 	}
-	turns := o.takesTurns()
-	slices.SortStableFunc(attempts, func(a, b attempt) int {
-		if x, y := o.tried[a.mail.ID], o.tried[b.mail.ID]; turns && x != y {
-			if x {
-				return 1
-			}
-			return -1
+	slices.SortStableFunc(attempts, func(a, b attempt) int { return a.mail.At.Compare(b.mail.At) })
+	if o.takesTurns() { // behind the oldest, which proves a server that is well again
+		slices.SortStableFunc(attempts[1:], func(a, b attempt) int {
+			return o.tried[a.mail.ID].Compare(o.tried[b.mail.ID])
+		})
+	}
+	return o.stuckLast(attempts), nil
+}
+
+// stuckAfter is how many sessions have to be lost over a recipient, in a row, before
+// it is blamed.
+const stuckAfter = 2
+
+// noteStuck counts the sessions that were lost over a recipient, until there is an
+// answer for it.
+func (o *Outbox) noteStuck(results []Result, lost error) {
+	for _, r := range results {
+		switch {
+		case r.Stuck:
+			o.stuck[r.Address]++
+		case lost == nil || r.Outcome != Retry:
+			delete(o.stuck, r.Address)
 		}
-		return a.mail.At.Compare(b.mail.At)
-	})
-	return attempts, nil
+	}
+}
+
+// stuckLast has recipients over whom sessions were lost tried apart from the
+// others, and after them: a server that never answers for one address keeps nobody
+// else waiting.
+func (o *Outbox) stuckLast(attempts []attempt) []attempt {
+	if len(o.stuck) == 0 {
+		return attempts
+	}
+	var first, last []attempt
+	for _, a := range attempts {
+		var free, stuck []string
+		for _, to := range a.to {
+			if o.stuck[to] >= stuckAfter {
+				stuck = append(stuck, to)
+			} else {
+				free = append(free, to)
+			}
+		}
+		if len(free) > 0 {
+			first = append(first, attempt{a.mail, free})
+		}
+		if len(stuck) > 0 {
+			last = append(last, attempt{a.mail, stuck})
+		}
+	}
+	return append(first, last...)
 }
 
 // chokedOften is how many sessions a mail may break before mails take turns: a
-// round that breaks off begins next time with those it did not come to. Before
-// that the server is blamed, and the oldest stays first.
+// round that breaks off begins next time, after the oldest, with those that have
+// waited longest for an attempt. Before that the server is blamed.
 const chokedOften = 5
 
 func (o *Outbox) takesTurns() bool {

@@ -47,7 +47,7 @@ type Outbox struct {
 	wake  chan struct{}
 
 	// The rest up to mu is Run's own.
-	tried      map[string]bool               // in the latest round
+	tried      map[string]time.Time          // when a mail that has broken a session was tried last
 	waiting    waiting                       // for another attempt; nil until the store has told
 	unsaved    map[string][]health.Recipient // marks that the store has not taken yet, by mail
 	markTries  int                           // in a row that failed
@@ -58,6 +58,7 @@ type Outbox struct {
 	storeTries int            // in a row that failed
 	breaks     int            // sessions lost in a row
 	choked     map[string]int // sessions lost over a mail, by mail
+	stuck      map[string]int // sessions lost over a recipient in a row, by address
 
 	mu     sync.Mutex
 	status OutboxStatus
@@ -72,8 +73,9 @@ type OutboxStatus struct {
 	LastSent             time.Time // zero: none in this run
 	LastError            string    // of delivery; empty when the latest attempt went well
 	LastErrorAt          time.Time
-	// UndeliverableSince is when mail began to reach nobody; zero while it does
-	// reach people, or has not been tried.
+	// UndeliverableSince is when mail that can still be sent began to reach nobody,
+	// in this run or an earlier one; zero while it reaches people, has not been
+	// tried, or there is none.
 	UndeliverableSince time.Time
 	StoreError         string // why the store can't be read or marked; empty: it can
 	Unsaved            int    // mails whose marks are only in memory
@@ -84,7 +86,7 @@ type OutboxStatus struct {
 func NewOutbox(store Store, open func(ctx context.Context) (Session, error), log logrus.FieldLogger) *Outbox {
 	return &Outbox{
 		store: store, open: open, log: log,
-		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, choked: map[string]int{},
+		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, choked: map[string]int{}, stuck: map[string]int{}, tried: map[string]time.Time{},
 	}
 }
 
@@ -177,6 +179,9 @@ func (o *Outbox) count(ctx context.Context) error {
 	}
 	o.update(func(s *OutboxStatus) {
 		s.Queued, s.Sent, s.Failed, s.OldestQueued = queued, sent, failed, oldest
+		if queued == 0 {
+			s.UndeliverableSince = time.Time{} // there is nothing to deliver
+		}
 	})
 	return nil
 }

@@ -32,6 +32,7 @@ type Result struct {
 	Address string
 	Outcome Outcome
 	Text    string // the server's words, or why it wasn't reached
+	Stuck   bool   // the session was lost over this very recipient
 }
 
 // Session is a connection to a mail server that is ready for messages.

@@ -32,10 +32,14 @@ func subject(prefix string, a health.Alert) string {
 	return titled(prefix, strings.Join(told, ", "), tail(a))
 }
 
-// tail names what the mail is about; a single new problem is told whole.
+// tail names what the mail is about; a single one is told whole.
 func tail(a health.Alert) []string {
 	if len(a.New) == 1 && len(a.Resolved) == 0 {
 		i := a.New[0]
+		return []string{strings.TrimSpace(clean(i.Experiment, maxNameInSubject) + " " + wording(i))}
+	}
+	if len(a.New) == 0 && len(a.Resolved) == 1 && !a.Resolved[0].Issue.IsSystem() {
+		i := a.Resolved[0].Issue
 		return []string{strings.TrimSpace(clean(i.Experiment, maxNameInSubject) + " " + wording(i))}
 	}
 	var names []string

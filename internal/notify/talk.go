@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"labstatus/internal/health"
@@ -121,8 +122,14 @@ func (s *SMTP) Talk(ctx context.Context, w io.Writer, m health.Mail) error {
 	}
 	report.note("mail server %s", s.addr)
 	results, err := loud.Send(ctx, m, to)
-	if err != nil {
+	if err != nil { // the server as a whole: the same for everybody
 		report.note("failed: %v", err)
+		for _, address := range to {
+			if !slices.ContainsFunc(results, func(r Result) bool { return r.Address == address && r.Outcome != Retry }) {
+				report.note("%s: not sent", address)
+			}
+		}
+		return fmt.Errorf("send test mail: %w", err)
 	}
 	report.note("Message-ID: <%s>", m.ID)
 	var failed []error
@@ -132,11 +139,8 @@ func (s *SMTP) Talk(ctx context.Context, w io.Writer, m health.Mail) error {
 			failed = append(failed, fmt.Errorf("send to %s: %s: %s", r.Address, r.Outcome, r.Text))
 		}
 	}
-	if len(results) == 0 && err == nil {
+	if len(results) == 0 {
 		return errors.New("send test mail: it has no recipients, set STATUS_EMAIL_TO")
-	}
-	if err != nil && len(failed) == 0 {
-		return fmt.Errorf("send test mail: %w", err)
 	}
 	return errors.Join(failed...)
 }

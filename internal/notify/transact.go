@@ -101,6 +101,7 @@ func (x *transaction) recipients() (int, error) {
 		}
 		outcome, text, err := x.verdict(answer)
 		if err != nil {
+			x.results[i].Stuck = true
 			return 0, err
 		}
 		if e, ok := errors.AsType[*textproto.Error](answer); ok && e.Code == 552 && accepted > 0 {

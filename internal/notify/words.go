@@ -9,8 +9,9 @@ import (
 
 // Longest names in a mail, in runes. Topics are longer than stubs.
 const (
-	maxName  = 48
-	maxTopic = 64
+	maxName   = 48
+	maxTopic  = 64
+	maxDetail = 300
 )
 
 // wording is an issue in a mail's words, without its experiment's name.
@@ -22,15 +23,27 @@ func wording(i health.Issue) string {
 	return i.String()
 }
 
-// meaning is what an issue implies that its name doesn't say; empty for most.
+// meaning is what an issue implies that its name doesn't say, and what was known
+// of its cause; empty for most.
 func meaning(i health.Issue) string {
+	detail := clean(i.Detail, maxDetail)
+	because := func(means string) string {
+		if detail == "" {
+			return means
+		}
+		return means + "; the cause as far as is known: " + detail
+	}
 	switch i.Code {
 	case health.NoReports:
-		return "experiments are shown as last known, no booking is changed"
+		return because("experiments are shown as last known, no booking is changed")
 	case health.BookSilent:
-		return "bookings can be neither read nor changed, the last manifest stands"
+		return because("bookings can be neither read nor changed, the last manifest stands")
 	case health.Flapping:
-		return "it changes too often to tell each time and can't be booked; the next mail about it comes when it is steady"
+		if detail == "" {
+			detail = "it"
+		}
+		return detail + " changes too often to tell each time; while a required stream flaps it can't be booked, " +
+			"and the next mail about it comes when it is steady"
 	}
 	return ""
 }

@@ -110,6 +110,7 @@ func (s *Service) Access(ctx context.Context) (uri string, expires time.Time, er
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	ctx = context.WithValue(ctx, callKey{}, ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, nil)
 	if err != nil {
 		return "", time.Time{}, s.refusal(&AccessError{Err: fmt.Errorf("address %q makes no sense", s.url)})

@@ -1,11 +1,13 @@
 package stats
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -50,21 +52,40 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, place(uri), s.whyNot(resp, err))
+		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, place(uri), s.whyNot(uri, resp, err))
 	}
 	return newLine(ws, s.cfg.limit), expires, nil
 }
 
 // whyNot words a failed handshake.
-func (s *Subscriber) whyNot(resp *http.Response, err error) error {
+func (s *Subscriber) whyNot(uri string, resp *http.Response, err error) error {
 	const advice = "is the address that %s hands out right, and passed on by its proxy?"
 	if resp == nil {
 		return fmt.Errorf("%w; "+advice, bare(err), s.cfg.Source)
 	}
 	text := resp.Status
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // its beginning, which is in memory
-	if m := message(body); err == nil && m != "" && !strings.Contains(text, m) {
+	if m := message(maskQuery(body, uri)); err == nil && m != "" && !strings.Contains(text, m) {
 		text += " " + m
 	}
 	return fmt.Errorf("answered %s in place of a websocket; "+advice, text, s.cfg.Source)
+}
+
+// maskQuery hides the code of the address from an answer that repeats it.
+func maskQuery(body []byte, uri string) []byte {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil // who knows what the answer repeats
+	}
+	for _, values := range u.Query() {
+		for _, v := range values {
+			if v != "" {
+				body = bytes.ReplaceAll(body, []byte(v), []byte("***"))
+			}
+		}
+	}
+	if u.RawQuery != "" {
+		body = bytes.ReplaceAll(body, []byte(u.RawQuery), []byte("***"))
+	}
+	return body
 }

@@ -40,10 +40,21 @@ func New(o Options, c ServiceConfig) *Subscriber {
 	})
 }
 
-// transport is for one call a day: it keeps no connection.
+// transport is for one call a day: it keeps no connection. By itself it would go
+// on dialling for calls to come when the one that wanted the connection has given
+// up, and end with the kernel's patience: here a dial ends with its call.
 func transport(o Options) *http.Transport {
+	dial := o.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	t := &http.Transport{
-		DialContext:            o.Dial,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if call, ok := ctx.Value(callKey{}).(context.Context); ok {
+				ctx = call
+			}
+			return dial(ctx, network, addr)
+		},
 		TLSClientConfig:        o.TLS,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxAnswer,
@@ -53,3 +64,6 @@ func transport(o Options) *http.Transport {
 	}
 	return t
 }
+
+// callKey is where a call's context carries itself.
+type callKey struct{}

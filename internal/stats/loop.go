@@ -2,6 +2,7 @@ package stats
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,6 +116,7 @@ func (l *loop) act(ctx context.Context, now time.Time) {
 		}
 		if reached(l.silentAt(l.cur)) {
 			l.say.silence(now.Sub(l.cur.since))
+			l.handle(health.Link{At: now, Source: l.s.cfg.Source, Up: true, Err: l.whySilent()})
 			l.next = l.start(ctx, false, nil)
 		} else if reached(l.renewAt()) {
 			l.next = l.start(ctx, true, nil)
@@ -133,6 +135,16 @@ func (l *loop) act(ctx context.Context, now time.Time) {
 		l.cur = l.next
 		l.next = l.start(ctx, false, instead)
 	}
+}
+
+// whySilent words what a silence may mean: a refusal after the upgrade looks just
+// so.
+func (l *loop) whySilent() string {
+	if l.heard {
+		return "connected, but it says nothing any more"
+	}
+	return "connected, but it says nothing: it may report rarely, or refuse us in silence; compare the clocks of the two hosts and STATUS_SECRET_" +
+		strings.ToUpper(string(l.s.cfg.Source))
 }
 
 // due says when something will have to be done, if no event comes before.

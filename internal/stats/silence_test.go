@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,9 @@ func TestSubscriberRefusedInSilence(t *testing.T) {
 				}
 				if w.logged("second connection") != 1 {
 					t.Error("the second connection is not logged")
+				}
+				if len(w.doubts) != 1 || !strings.Contains(w.doubts[0], "STATUS_SECRET_RELAY") {
+					t.Errorf("a silence is explained by %q", w.doubts)
 				}
 			})
 		})

@@ -26,9 +26,10 @@ type watcher struct {
 	sub  *Subscriber
 	logs *logtest.Hook
 
-	mu    sync.Mutex
-	story []string
-	stop  func() // returns when Run has
+	mu     sync.Mutex
+	story  []string
+	doubts []string // links that are open and silent, in words
+	stop   func()   // returns when Run has
 }
 
 type change func(*Config)
@@ -103,6 +104,12 @@ func (w *watcher) take(in health.Input) {
 		}
 		if in.Planned {
 			text += ", planned"
+		}
+		if in.Up && in.Err != "" { // what a silence may mean is no part of the story
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.doubts = append(w.doubts, in.Err)
+			return
 		}
 	}
 	w.mu.Lock()

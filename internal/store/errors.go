@@ -19,6 +19,7 @@ var (
 	ErrFull     = errors.New("no space left")
 	ErrReadOnly = errors.New("not writable")
 	ErrLocked   = errors.New("in use by another process")
+	ErrServed   = fmt.Errorf("%w", ErrLocked) // by another server, not by somebody's shell
 	ErrCorrupt  = errors.New("damaged, or no database")
 	ErrGone     = errors.New("gone")
 	ErrDisk     = errors.New("the disk reports errors")

@@ -32,7 +32,7 @@ func takeLock(path string) (*lock, error) {
 		}
 		if err := tryLock(f); errors.Is(err, errHeld) {
 			holder := readHolder(f)
-			return nil, errors.Join(fmt.Errorf("%w%s: stop it, or set STATUS_STORE to another file", ErrLocked, holder), f.Close())
+			return nil, errors.Join(fmt.Errorf("%w%s: stop it, or set STATUS_STORE to another file", ErrServed, holder), f.Close())
 		} else if err != nil {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}

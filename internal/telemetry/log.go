@@ -81,6 +81,9 @@ func (l *Log) Reopen() error {
 	if err := l.file.Close(); err != nil {
 		return fmt.Errorf("reopening the log file: %w", err)
 	}
+	if err := writable(l.file.Filename); err != nil { // makes it, with our mode
+		return fmt.Errorf("reopening the log file: %w", err)
+	}
 	return nil
 }
 

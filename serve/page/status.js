@@ -8,7 +8,11 @@
   async function refresh() {
     try {
       const answer = await fetch(location.href, { cache: "no-cache", signal: AbortSignal.timeout(every) });
-      if (!answer.ok) throw new Error(answer.status);
+      if (!answer.ok && answer.status !== 404) {
+        lost.textContent = `The server answered ${answer.status}: what you see is old.`;
+        lost.hidden = false;
+        return;
+      }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const focused = document.activeElement?.closest("main a")?.getAttribute("href");
       document.querySelector("main").replaceWith(fresh.querySelector("main"));
@@ -18,6 +22,7 @@
       }
       lost.hidden = true;
     } catch {
+      lost.textContent = "No answer from the server: what you see is old.";
       lost.hidden = false;
     }
   }

@@ -1,0 +1,390 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"labstatus/internal/lab"
+)
+
+const (
+	mailAttempt = 30 * time.Second // an attempt takes no longer,
+	mailBackoff = 40 * time.Second // nor does the wait for the next one
+)
+
+var maintainers = []string{"a@lab.example", "b@lab.example", "c@lab.example", "d@lab.example", "e@lab.example"}
+
+// realMailServer takes mail as real ones do: only after a login, which is offered
+// only after TLS.
+var realMailServer = lab.MailOptions{TLS: lab.TLSStart, Auth: []string{"PLAIN"}, RequireAuth: true}
+
+// withMail runs a story with a mail server of the given kind and five maintainers.
+func withMail(t *testing.T, mail lab.MailOptions, env map[string]string, story func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchWith(t, experiments("pend00", "spin30"), env, mail, 0)
+		b.env["STATUS_EMAIL_TO"] = strings.Join(maintainers[:3], ",")
+		b.env["STATUS_EMAIL_CC"] = strings.Join(maintainers[3:], ",")
+		b.start()
+		b.wait(settled)
+		story(b)
+		b.stop()
+		b.close()
+	})
+}
+
+// watch lets time pass, reading the API all the while: it has to answer at once.
+func (b *bench) watch(d time.Duration) {
+	b.t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		b.wait(min(5*time.Second, time.Until(end)))
+		b.get("/api/v1/experiments", nil)
+	}
+}
+
+// mailReport is what the API says of mail.
+type mailReport struct {
+	Queued, Sent, Failed int
+	LastError            string     `json:"last_error"`
+	UndeliverableSince   *time.Time `json:"undeliverable_since"`
+}
+
+func (b *bench) mailReport() mailReport {
+	b.t.Helper()
+	var system struct{ Mail mailReport }
+	b.get("/api/v1/system", &system)
+	return system.Mail
+}
+
+// deliveries counts, for each message and each recipient, how often a copy was
+// taken with a 250 that the server has seen. It fails the test where two copies of
+// a message differ.
+func (b *bench) deliveries(since time.Time) (ids []string, taken map[string]map[string]int) {
+	b.t.Helper()
+	taken, first := map[string]map[string]int{}, map[string]lab.ReceivedMail{}
+	for _, m := range b.lab.Mails() {
+		if !m.At.After(since) {
+			continue
+		}
+		if one, again := first[m.MessageID]; !again {
+			first[m.MessageID], taken[m.MessageID] = m, map[string]int{}
+			ids = append(ids, m.MessageID)
+		} else if !bytes.Equal(one.Raw, m.Raw) {
+			b.t.Errorf("two copies of %s differ", m.MessageID)
+		}
+		if m.Accepted() {
+			for _, to := range m.To {
+				taken[m.MessageID][to]++
+			}
+		}
+	}
+	return ids, taken
+}
+
+// eachOnce fails the test unless there are so many messages and each was taken
+// once for each of these recipients, and for nobody else.
+func (b *bench) eachOnce(since time.Time, messages int, recipients ...string) {
+	b.t.Helper()
+	ids, taken := b.deliveries(since)
+	if len(ids) != messages {
+		b.t.Errorf("%d messages, want %d: %q", len(ids), messages, b.mails(since))
+	}
+	for _, id := range ids {
+		for _, to := range maintainers {
+			want := 0
+			if slices.Contains(recipients, to) {
+				want = 1
+			}
+			if taken[id][to] != want {
+				b.t.Errorf("%s was taken %d times for %s, want %d", id, taken[id][to], to, want)
+			}
+		}
+	}
+}
+
+// inOrder fails the test unless each maintainer got these mails in this order.
+func (b *bench) inOrder(since time.Time, want ...string) {
+	b.t.Helper()
+	got := map[string][]string{}
+	for _, m := range b.lab.Mails() {
+		if m.Accepted() && m.At.After(since) {
+			for _, to := range m.To {
+				got[to] = append(got[to], m.Subject)
+			}
+		}
+	}
+	for _, to := range maintainers {
+		if !slices.EqualFunc(got[to], want, strings.Contains) {
+			b.t.Errorf("%s got %q, want %q", to, got[to], want)
+		}
+	}
+}
+
+// attemptsBounded fails the test where the mail server was left alone for longer
+// than an attempt and a wait, though mail is waiting: an attempt hangs.
+func (b *bench) attemptsBounded(since, until time.Time) {
+	b.t.Helper()
+	last := since
+	dials := slices.DeleteFunc(b.network.Dials("mail.lab:25"), func(at time.Time) bool { return at.Before(since) || at.After(until) })
+	for _, at := range append(dials, until) {
+		if gap := at.Sub(last); gap > mailAttempt+mailBackoff {
+			b.t.Errorf("no attempt for %s from %s", gap, last.Format(time.TimeOnly))
+		}
+		last = at
+	}
+	if most := int(until.Sub(since)/(5*time.Second)) + 2; len(dials) > most {
+		b.t.Errorf("%d attempts within %s", len(dials), until.Sub(since))
+	}
+}
+
+// Whatever a mail server does at whatever stage: each attempt is bounded, nothing
+// else notices, a fault and its end reach each maintainer once and within a minute
+// of its recovery, in copies that are alike to the byte. Only its own final no to
+// a message ends it, and is shown.
+func TestMailStageByAction(t *testing.T) {
+	all := []lab.Stage{lab.StageAccept, lab.StageBanner, lab.StageEHLO, lab.StageTLS, lab.StageAuth, lab.StageMail, lab.StageRcpt, lab.StageData, lab.StageDot}
+	aboutTheMail := []lab.Stage{lab.StageMail, lab.StageRcpt, lab.StageData, lab.StageDot}
+	actions := []lab.MailFault{
+		{Action: lab.ActHang}, {Action: lab.ActCut}, {Action: lab.ActDrip},
+		{Action: lab.ActReply, Code: 421, Text: "4.3.2 closing down"},
+		{Action: lab.ActReply, Code: 451, Text: "4.7.1 greylisted, come again"},
+		{Action: lab.ActReply, Code: 554, Text: "5.7.1 we do not like this"},
+	}
+	for _, stage := range all {
+		for _, fault := range actions {
+			fault.Stage = stage
+			if stage == lab.StageAccept && fault.Action != lab.ActHang && fault.Action != lab.ActCut {
+				continue // nothing is said there
+			}
+			final := fault.Code == 554 && slices.Contains(aboutTheMail, stage)
+			t.Run(strings.TrimSuffix(fmt.Sprintf("%s %s %d", stage, fault.Action, fault.Code), " 0"), func(t *testing.T) {
+				withMail(t, realMailServer, nil, func(b *bench) {
+					began := time.Now()
+					b.must(b.lab.FaultMail(fault), b.lab.Stream("pend00-st-video").Vanish())
+					b.becomes("r-pend00", false, noticed)
+					broken := time.Now()
+					b.watch(2 * time.Minute)
+					b.must(b.lab.Stream("pend00-st-video").Return())
+					b.becomes("r-pend00", true, 2*relayEvery)
+					b.watch(time.Minute)
+					b.paceKept(began)
+					report := b.mailReport()
+					if !final && stage != lab.StageDot {
+						b.attemptsBounded(broken, time.Now())
+					}
+					if fault.Action == lab.ActReply && !strings.Contains(report.LastError, fault.Text) {
+						t.Errorf("the API says %+v, want the server's words %q", report, fault.Text)
+					}
+					b.must(b.lab.MailWell())
+					b.watch(time.Minute)
+					if final {
+						b.eachOnce(began, map[bool]int{true: 2}[stage == lab.StageDot]) // offered, and taken for nobody
+						if report := b.mailReport(); report.Failed != 2*len(maintainers) || report.Queued != 0 {
+							t.Errorf("the API says %+v, want ten failed", report)
+						}
+						return
+					}
+					b.eachOnce(began, 2, maintainers...)
+					if fault.Action != lab.ActDrip { // which goes on for the mail on its way when the server is well again
+						b.inOrder(began, "1 new problem: pend00", "1 ok again, none left: pend00")
+					}
+					b.wait(2 * time.Minute)
+					b.eachOnce(began, 2, maintainers...)
+					if report := b.mailReport(); report.Failed != 0 || report.Queued != 0 || report.UndeliverableSince != nil {
+						t.Errorf("the API says %+v", report)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A link cut after the final dot, three times: nobody can know whether the message
+// was taken, so it is offered again, each copy alike to the byte.
+func TestCutThreeTimesAfterTheDot(t *testing.T) {
+	withMail(t, realMailServer, nil, func(b *bench) {
+		began := time.Now()
+		b.must(b.lab.FaultMail(lab.MailFault{Stage: lab.StageDot, Action: lab.ActCut, Times: 3}), b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(3 * time.Minute)
+		b.paceKept(began)
+		b.eachOnce(began, 1, maintainers...)
+		copies := 0
+		for _, m := range b.lab.Mails() {
+			if m.At.After(began) {
+				copies++
+			}
+		}
+		if copies != 4 {
+			t.Errorf("%d copies arrived, want four", copies)
+		}
+	})
+}
+
+// One recipient of five refused for good, another for now: the others have the
+// mail at the first attempt, and each of the two has a fate of its own.
+func TestRecipientsHaveTheirOwnFates(t *testing.T) {
+	withMail(t, realMailServer, nil, func(b *bench) {
+		began := time.Now()
+		b.must(
+			b.lab.FaultMail(lab.MailFault{Stage: lab.StageRcpt, Action: lab.ActReply, Code: 550, Text: "5.1.1 no such user", Recipient: maintainers[1]}),
+			b.lab.FaultMail(lab.MailFault{Stage: lab.StageRcpt, Action: lab.ActReply, Code: 452, Text: "4.2.2 mailbox full", Recipient: maintainers[4]}),
+			b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(2 * time.Second)
+		good := []string{maintainers[0], maintainers[2], maintainers[3]}
+		b.eachOnce(began, 1, good...)
+		if report := b.mailReport(); report.Failed != 1 || report.Queued != 1 || report.Sent != 3 {
+			t.Errorf("the API says %+v", report)
+		}
+		b.watch(5 * time.Minute)
+		b.paceKept(began)
+		b.eachOnce(began, 1, good...)
+		if report := b.mailReport(); !strings.Contains(report.LastError, "4.2.2 mailbox full") || report.UndeliverableSince != nil {
+			t.Errorf("the API says %+v, want the server's words", report)
+		}
+		b.must(b.lab.MailWell())
+		b.wait(time.Minute)
+		b.eachOnce(began, 1, append(good, maintainers[4])...)
+		if report := b.mailReport(); report.Failed != 1 || report.Queued != 0 || report.Sent != 4 {
+			t.Errorf("the API says %+v", report)
+		}
+	})
+}
+
+// What a server is reached with, and why it is not: mail waits, the reason is
+// shown, and the right settings deliver it within a minute.
+func TestMailServerOfAnotherKind(t *testing.T) {
+	for name, test := range map[string]struct {
+		mail  lab.MailOptions
+		age   time.Duration
+		wrong func(*bench)
+		right func(*bench)
+		words string
+	}{
+		"certificate for another name": {
+			mail: lab.MailOptions{TLS: lab.TLSStart},
+			wrong: func(b *bench) {
+				b.env["STATUS_EMAIL_HOST"] = "post.lab"
+				b.options.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					return b.network.DialContext(ctx, network, strings.Replace(addr, "post.lab", "mail.lab", 1))
+				}
+			},
+			right: func(b *bench) { b.env["STATUS_EMAIL_HOST"] = "mail.lab" },
+			words: `not for "post.lab": set STATUS_EMAIL_HOST`,
+		},
+		"certificate expired": {
+			mail: lab.MailOptions{TLS: lab.TLSStart}, age: 400 * 24 * time.Hour,
+			wrong: func(*bench) {},
+			right: func(b *bench) { b.env["STATUS_EMAIL_TLS"] = "opportunistic" },
+			words: "its certificate expired at 2001-01-01T00:00:00Z",
+		},
+		"certificate of an unknown authority": {
+			mail:  lab.MailOptions{TLS: lab.TLSImplicit},
+			wrong: func(b *bench) { b.options.RootCAs = x509.NewCertPool() },
+			right: func(b *bench) { b.options.RootCAs = b.lab.CertPool() },
+			words: "signed by an unknown authority",
+		},
+		"no TLS where it is required": {
+			wrong: func(b *bench) { b.env["STATUS_EMAIL_TLS"] = "required" },
+			right: func(b *bench) { b.env["STATUS_EMAIL_TLS"] = "auto" },
+			words: "the server offers no STARTTLS, which is required",
+		},
+		"wrong password": {
+			mail:  realMailServer,
+			wrong: func(b *bench) { b.env["STATUS_EMAIL_PASSWORD"] = "wrong" },
+			right: func(b *bench) { b.env["STATUS_EMAIL_PASSWORD"] = "mail-password-of-the-simulated-lab" },
+			words: "check STATUS_EMAIL_USER and STATUS_EMAIL_PASSWORD",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBenchWith(t, experiments("pend00", "spin30"), nil, test.mail, test.age)
+				b.env["STATUS_EMAIL_TO"] = strings.Join(maintainers, ",")
+				test.wrong(b)
+				b.start()
+				b.wait(settled)
+				began := time.Now()
+				b.must(b.lab.Stream("pend00-st-video").Vanish())
+				b.becomes("r-pend00", false, noticed)
+				b.watch(10*time.Minute + mailAttempt)
+				b.paceKept(began)
+				b.attemptsBounded(began.Add(noticed), time.Now())
+				b.eachOnce(began, 0)
+				if report := b.mailReport(); !strings.Contains(report.LastError, test.words) || report.Queued != 5 || report.UndeliverableSince == nil {
+					t.Errorf("the API says %+v, want %q", report, test.words)
+				}
+				if code := b.get("/readyz", nil); code != 503 {
+					t.Errorf("readyz is %d", code)
+				}
+				b.stop()
+				test.right(b)
+				b.start()
+				b.wait(time.Minute)
+				b.eachOnce(began, 1, maintainers...)
+				b.stop()
+				b.close()
+			})
+		})
+	}
+}
+
+// A message larger than the server takes is given up at once, in words that name
+// both sizes; smaller ones go on.
+func TestMailTooLarge(t *testing.T) {
+	withMail(t, lab.MailOptions{MaxBytes: 1500}, nil, func(b *bench) {
+		for _, stub := range []string{"pend00", "spin30"} {
+			b.must(b.lab.Stream(stub+"-st-video").Vanish(), b.lab.Stream(stub+"-st-data").Vanish(), b.lab.Jump(stub).Drop())
+		}
+		b.becomes("r-pend00", false, noticed)
+		b.watch(time.Minute)
+		report := b.mailReport()
+		if report.Failed == 0 || report.Queued != 0 || !strings.Contains(report.LastError, "the server takes at most 1500") {
+			t.Errorf("the API says %+v", report)
+		}
+	})
+}
+
+// A session that is cut over the first of two mails is no reason to send the
+// second one first: a recovery that overtakes its fault tells the opposite of the
+// truth.
+func TestOrderIsKeptAcrossACut(t *testing.T) {
+	for _, stage := range []lab.Stage{lab.StageMail, lab.StageRcpt, lab.StageData, lab.StageDot} {
+		t.Run(string(stage), func(t *testing.T) {
+			withMail(t, realMailServer, nil, func(b *bench) {
+				began := time.Now()
+				b.must(b.lab.Service(lab.Mail).Stop(), b.lab.Stream("pend00-st-video").Vanish())
+				b.becomes("r-pend00", false, noticed)
+				b.must(b.lab.Stream("pend00-st-video").Return())
+				b.becomes("r-pend00", true, 2*relayEvery)
+				b.must(b.lab.FaultMail(lab.MailFault{Stage: stage, Action: lab.ActCut, Times: 1}), b.lab.Service(lab.Mail).Start())
+				b.wait(time.Minute)
+				b.inOrder(began, "1 new problem: pend00", "1 ok again, none left: pend00")
+				b.eachOnce(began, 2, maintainers...)
+			})
+		})
+	}
+}
+
+// A server that never answers for one recipient of five keeps nobody else waiting
+// for longer than an attempt.
+func TestHangsForOneRecipient(t *testing.T) {
+	withMail(t, realMailServer, nil, func(b *bench) {
+		began := time.Now()
+		b.must(b.lab.FaultMail(lab.MailFault{Stage: lab.StageRcpt, Action: lab.ActHang, Recipient: maintainers[1]}), b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(2 * time.Minute)
+		b.eachOnce(began, 1, maintainers[0], maintainers[2], maintainers[3], maintainers[4])
+		b.must(b.lab.MailWell())
+		b.wait(time.Minute)
+		b.eachOnce(began, 1, maintainers...)
+	})
+}

@@ -1,0 +1,486 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// aStep is how long the loop may stand still while the store fails: a tick, and
+// one commit that is given up.
+const aStep = time.Second + 2*time.Second + 100*time.Millisecond
+
+// errNeighbour is a fault that every call of a failing store gives.
+var errNeighbour = errors.New("database disk image is malformed, as ordered")
+
+// failingStore is a store with faults to order. It outlives restarts of the server
+// it is given to.
+type failingStore struct {
+	store.Store
+	mu    sync.Mutex
+	fault storeFault
+}
+
+// storeFault is what a store does in place of its work.
+type storeFault struct {
+	err    error // of each write, and of each read where reads is set
+	reads  bool
+	hangs  bool // until its caller's patience ends
+	lies   bool // the work is done, and the error returned all the same
+	commit bool // only commits fail
+	marks  bool // only marks fail
+}
+
+func (s *failingStore) order(f storeFault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+func (s *failingStore) write(ctx context.Context, commit bool, do func() error) error {
+	s.mu.Lock()
+	f := s.fault
+	s.mu.Unlock()
+	if f.commit && !commit || f.marks && commit {
+		return do()
+	}
+	switch {
+	case f.hangs:
+		<-ctx.Done()
+		return ctx.Err()
+	case f.lies:
+		return errors.Join(do(), f.err)
+	case f.err != nil:
+		return f.err
+	}
+	return do()
+}
+
+func (s *failingStore) read() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault.reads {
+		return s.fault.err
+	}
+	return nil
+}
+
+func (s *failingStore) Commit(ctx context.Context, c store.Commit) error {
+	return s.write(ctx, true, func() error { return s.Store.Commit(ctx, c) })
+}
+
+func (s *failingStore) MarkMail(ctx context.Context, id string, to []health.Recipient) error {
+	return s.write(ctx, false, func() error { return s.Store.MarkMail(ctx, id, to) })
+}
+
+func (s *failingStore) DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	return s.Store.DueMail(ctx, now, limit)
+}
+
+func (s *failingStore) NextMail(ctx context.Context) (time.Time, bool, error) {
+	if err := s.read(); err != nil {
+		return time.Time{}, false, err
+	}
+	return s.Store.NextMail(ctx)
+}
+
+func (s *failingStore) MailCounts(ctx context.Context) (queued, sent, failed int, oldest time.Time, err error) {
+	if err := s.read(); err != nil {
+		return 0, 0, 0, time.Time{}, err
+	}
+	return s.Store.MailCounts(ctx)
+}
+
+func (s *failingStore) Events(ctx context.Context, name string) ([]health.Event, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	return s.Store.Events(ctx, name)
+}
+
+func (s *failingStore) AllEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]store.StoredEvent, string, error) {
+	if err := s.read(); err != nil {
+		return nil, "", err
+	}
+	return s.Store.AllEvents(ctx, since, limit, cursor)
+}
+
+// gapsWithin fails the test where the loop stood still for longer.
+func (b *bench) gapsWithin(most time.Duration, since time.Time) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last, longest := since, time.Duration(0)
+	for _, d := range b.decision {
+		if d.At.After(since) {
+			longest, last = max(longest, d.At.Sub(last)), d.At
+		}
+	}
+	if longest > most {
+		b.t.Errorf("the loop stood still for %s, want at most %s", longest, most)
+	}
+}
+
+// eventsOf gives an experiment's history as the API has it: healthy or not.
+func (b *bench) eventsOf(name string) (healthy []bool) {
+	b.t.Helper()
+	var events []struct{ Healthy bool }
+	if code := b.get("/api/v1/experiments/events/"+name, &events); code != http.StatusOK {
+		b.t.Fatalf("GET events of %s: %d", name, code)
+	}
+	for _, e := range events {
+		healthy = append(healthy, e.Healthy)
+	}
+	return healthy
+}
+
+// storeReport is what the API says of the store.
+type storeReport struct {
+	OK        bool
+	Pending   int
+	LastError string `json:"last_error"`
+}
+
+func (b *bench) storeReport() storeReport {
+	b.t.Helper()
+	var system struct{ Store storeReport }
+	b.get("/api/v1/system", &system)
+	return system.Store
+}
+
+// loud fails the test unless the store's failure is said everywhere it should be.
+func (b *bench) loud(words string) {
+	b.t.Helper()
+	if r := b.storeReport(); r.OK || r.Pending == 0 || !strings.Contains(r.LastError, words) {
+		b.t.Errorf("the API says %+v, want %q", r, words)
+	}
+	var notReady struct{ Reasons []string }
+	if code := b.get("/readyz", nil); code != http.StatusServiceUnavailable {
+		b.t.Errorf("readyz is %d: %v", code, notReady)
+	}
+	page := b.page()
+	if !strings.Contains(page, "be written") {
+		b.t.Error("the page doesn't say that the store can't be written")
+	}
+	said := 0
+	for _, e := range b.logged.AllEntries() {
+		if e.Level == logrus.ErrorLevel && strings.Contains(e.Message, "the store can't be written") {
+			said++
+		}
+	}
+	if said != 1 {
+		b.t.Errorf("the log says %d times that the store can't be written, want once", said)
+	}
+}
+
+func (b *bench) page() string {
+	b.t.Helper()
+	resp, err := b.client.Get("http://status.lab/")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var text bytes.Buffer
+	_, err = text.ReadFrom(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		b.t.Fatal(err)
+	}
+	return text.String()
+}
+
+// While the store fails the laboratory is watched and booked as ever, and that is
+// said everywhere; what happened is kept and told once when it can be, and after a
+// restart nothing is told again.
+func TestStoreFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault storeFault
+		words string
+	}{
+		"disk full": {storeFault{err: fmt.Errorf("commit: %w: free some space", store.ErrFull)}, "free some space"},
+		"read-only": {storeFault{err: fmt.Errorf("commit: %w: mounted read-only", store.ErrReadOnly)}, "mounted read-only"},
+		"locked":    {storeFault{err: fmt.Errorf("commit: %w: stop the other process", store.ErrLocked)}, "stop the other process"},
+		"corrupt":   {storeFault{err: fmt.Errorf("commit: %w: %w", store.ErrCorrupt, errNeighbour), reads: true}, "as ordered"},
+		"hangs":     {storeFault{hangs: true, commit: true}, "deadline"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failing(t, func(b *bench, s *failingStore) {
+				began := time.Now()
+				s.order(test.fault)
+				b.must(b.lab.Stream("pend00-st-video").Vanish(), b.lab.Jump("spin30").Drop())
+				b.becomes("r-pend00", false, noticed+aStep)
+				b.watch(time.Minute)
+				b.loud(test.words)
+				b.must(b.lab.Stream("pend00-st-video").Return())
+				b.becomes("r-pend00", true, 2*relayEvery+aStep)
+				b.must(b.lab.Stream("trus05-st-video").Silence())
+				b.becomes("r-trus05", false, noticed+aStep)
+				b.watch(3 * time.Minute)
+				if got := b.state("pend00") + b.state("spin30") + b.state("trus05"); got != "healthyunhealthyunhealthy" {
+					t.Errorf("states: %s", got)
+				}
+				if test.fault.hangs {
+					b.gapsWithin(aStep, began)
+				} else {
+					b.paceKept(began)
+				}
+				b.told(began)
+
+				s.order(storeFault{})
+				b.wait(10 * time.Second)
+				if r := b.storeReport(); !r.OK || r.Pending != 0 {
+					t.Errorf("the API says %+v after recovery", r)
+				}
+				b.onceTold(began)
+				b.restart()
+				b.onceTold(began)
+				if n := b.writes(began); n != 3 {
+					t.Errorf("book was written %d times, want 3", n)
+				}
+			})
+		})
+	}
+}
+
+// failing runs a story on a store that fails to order.
+func failing(t *testing.T, story func(*bench, *failingStore)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, experiments("pend00", "spin30", "trus05"), nil)
+		s := &failingStore{}
+		b.options.WrapStore(func(real store.Store) store.Store {
+			s.Store = real
+			return s
+		})
+		b.start()
+		b.wait(settled)
+		story(b, s)
+		b.stop()
+		b.close()
+	})
+}
+
+// onceTold fails the test unless each of TestStoreFails' changes was told and kept
+// once.
+func (b *bench) onceTold(since time.Time) {
+	b.t.Helper()
+	var fresh, over []string
+	for _, m := range b.lab.Mails() {
+		if m.Accepted() && m.At.After(since) {
+			f, o := sections(m.Text)
+			fresh, over = append(fresh, f...), append(over, o...)
+		}
+	}
+	if got := fmt.Sprint(fresh, over); got != "[pend00 spin30 trus05] [pend00]" && got != "[spin30 pend00 trus05] [pend00]" {
+		b.t.Errorf("told as new and as over: %s", got)
+	}
+	if got := fmt.Sprint(b.eventsOf("pend00"), b.eventsOf("spin30"), b.eventsOf("trus05")); got != "[false true] [false] [false]" {
+		b.t.Errorf("events: %s", got)
+	}
+}
+
+// sections gives the experiments that a mail tells of, as new and as over.
+func sections(text string) (fresh, over []string) {
+	section := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSpace(line)
+		item, isItem := strings.CutPrefix(line, "- ")
+		name, _, _ := strings.Cut(item, ":")
+		switch {
+		case !isItem && line != "":
+			section = line
+		case isItem && section == "New problems":
+			fresh = append(fresh, name)
+		case isItem && section == "Over":
+			over = append(over, name)
+		}
+	}
+	return fresh, over
+}
+
+// restart ends the server and starts it again, and lets it settle.
+func (b *bench) restart() {
+	b.t.Helper()
+	b.stop()
+	b.start()
+	b.wait(5 * time.Minute)
+}
+
+// What became of a mail can't be kept: it isn't sent again all the same, and is
+// kept when that works.
+func TestMarksFail(t *testing.T) {
+	failing(t, func(b *bench, s *failingStore) {
+		began := time.Now()
+		s.order(storeFault{marks: true, err: store.ErrFull})
+		b.must(b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(10 * time.Minute)
+		b.paceKept(began)
+		b.told(began, "1 new problem: pend00")
+		s.order(storeFault{})
+		b.wait(time.Minute)
+		b.restart()
+		b.told(began, "1 new problem: pend00")
+	})
+}
+
+// A commit that was done though it said it wasn't is done again without a second
+// mail.
+func TestCommitLies(t *testing.T) {
+	failing(t, func(b *bench, s *failingStore) {
+		began := time.Now()
+		s.order(storeFault{commit: true, lies: true, err: store.ErrDisk})
+		b.must(b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(time.Minute)
+		s.order(storeFault{})
+		b.wait(time.Minute)
+		b.told(began, "1 new problem: pend00")
+		b.restart()
+		b.told(began, "1 new problem: pend00")
+	})
+}
+
+// Stopped while the store fails, a server says in its log what is lost, and has
+// ended well; what it could not keep was not told, and the next one tells it.
+func TestStoppedWhileStoreFails(t *testing.T) {
+	failing(t, func(b *bench, s *failingStore) {
+		began := time.Now()
+		s.order(storeFault{err: store.ErrFull})
+		b.must(b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.wait(time.Minute)
+		b.stopApp()
+		if err := <-b.appDone; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		b.told(began)
+		s.order(storeFault{})
+		b.start()
+		b.wait(5 * time.Minute)
+		b.told(began, "1 new problem: pend00")
+		b.restart()
+		b.told(began, "1 new problem: pend00")
+	})
+}
+
+// Real faults of a real file, while the server runs: it watches, books and tells
+// all the same, and a restart tells nothing again.
+func TestStoreFileFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		breaks, mends func(t *testing.T, path string)
+	}{
+		"deleted": {breaks: func(t *testing.T, path string) { remove(t, path) }},
+		"deleted with its log": {breaks: func(t *testing.T, path string) {
+			remove(t, path, path+"-wal", path+"-shm", path+".lock")
+		}},
+		"overwritten with rubbish, then taken away": {
+			breaks: func(t *testing.T, path string) {
+				rubbish := bytes.Repeat([]byte("rubbish\n"), 4096)
+				if err := errors.Join(os.WriteFile(path+".new", rubbish, 0o600), os.Rename(path+".new", path)); err != nil {
+					t.Fatal(err)
+				}
+			},
+			mends: func(t *testing.T, path string) { remove(t, path) },
+		},
+		"locked by a shell": {breaks: lockFor(20 * time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, experiments("pend00", "spin30"), nil, func(b *bench) {
+				path := b.env["STATUS_STORE"]
+				told := time.Now()
+				b.must(b.lab.Jump("spin30").Drop())
+				b.wait(time.Minute)
+				b.told(told, "1 new problem: spin30")
+
+				began := time.Now()
+				test.breaks(b.t, path)
+				b.must(b.lab.Stream("pend00-st-video").Vanish())
+				b.becomes("r-pend00", false, noticed+aStep)
+				b.watch(2 * time.Minute)
+				b.gapsWithin(aStep, began)
+				if test.mends != nil {
+					b.loud("")
+					test.mends(b.t, path)
+				}
+				b.wait(2 * time.Minute)
+				if r := b.storeReport(); !r.OK || r.Pending != 0 {
+					t.Errorf("the API says %+v", r)
+				}
+				b.told(began, "1 new problem: pend00")
+				b.restart()
+				b.told(began, "1 new problem: pend00")
+				if got := b.state("spin30") + b.state("pend00"); got != "unhealthyunhealthy" {
+					t.Errorf("states: %s", got)
+				}
+			})
+		})
+	}
+}
+
+func remove(t *testing.T, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lockFor holds the database as a person's shell does in an open transaction.
+func lockFor(d time.Duration) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.SetMaxOpenConns(1)
+		if _, err := db.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			time.Sleep(d)
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+}
+
+// A file that is no database at start: the server works from memory, and says so.
+func TestStoreUnusableAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, experiments("pend00"), nil)
+		if err := os.WriteFile(b.env["STATUS_STORE"], bytes.Repeat([]byte("rubbish\n"), 4096), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.start()
+		b.wait(settled)
+		began := time.Now()
+		b.must(b.lab.Stream("pend00-st-video").Vanish())
+		b.becomes("r-pend00", false, noticed)
+		b.watch(time.Minute)
+		b.told(began, "1 new problem: pend00")
+		if r := b.storeReport(); r.OK || !strings.Contains(r.LastError, "kept in memory only") {
+			t.Errorf("the API says %+v", r)
+		}
+		b.stop()
+		b.close()
+	})
+}

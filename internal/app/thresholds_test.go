@@ -1,0 +1,158 @@
+package app_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"labstatus/internal/lab"
+)
+
+// Thirty changes in half an hour. With the settings that docs/operations.md names
+// for such a stream they are three mails and two changes of the booking at most;
+// with the defaults flapping is told once and quiet follows. The last word is
+// always the truth.
+func TestThirtyToggles(t *testing.T) {
+	for name, test := range map[string]struct {
+		env           map[string]string
+		mails, writes int
+	}{
+		"defaults":           {nil, 6, 6},
+		"flapping at once":   {map[string]string{"STATUS_HEALTH_FLAP_EVENTS": "2"}, 3, 2},
+		"slow to believe it": {map[string]string{"STATUS_HEALTH_CONFIRM_UP": "20"}, 2, 2},
+	} {
+		for _, way := range []string{"once a minute", "at random, ends well", "at random, ends unwell"} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				inLab(t, experiments("pend00"), test.env, func(b *bench) {
+					began := time.Now()
+					rng := rand.New(rand.NewPCG(30, 30))
+					toggles, video := 30, b.lab.Stream("pend00-st-video")
+					if way == "at random, ends unwell" {
+						toggles++
+					}
+					for i := range toggles {
+						if i%2 == 0 {
+							b.must(video.Vanish())
+						} else {
+							b.must(video.Return())
+						}
+						every := time.Minute
+						if way != "once a minute" {
+							every = 20*time.Second + time.Duration(rng.Int64N(int64(80*time.Second)))
+						}
+						b.wait(every)
+					}
+					b.wait(30 * time.Minute)
+					mails, writes := b.mails(began), b.writes(began)
+					t.Logf("%d mails %q, the booking changed %d times", len(mails), mails, writes)
+					if len(mails) > test.mails || writes > test.writes {
+						t.Errorf("%d mails and %d changes of the booking, want at most %d and %d", len(mails), writes, test.mails, test.writes)
+					}
+					well, last := toggles%2 == 0, mails[len(mails)-1]
+					if b.available("r-pend00") != well || strings.Contains(last, "none left") != well {
+						t.Errorf("it is well: %v; the booking is open: %v; the last mail is %q", well, b.available("r-pend00"), last)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A stream with pauses that its window allows is well, for an hour, whatever the
+// pattern; one that is just beyond it for a second now and then is, where two
+// checks in a row have to agree.
+func TestPausesWithinTheWindow(t *testing.T) {
+	for name, test := range map[string]struct {
+		sends, silent time.Duration
+		env           map[string]string
+	}{
+		"silent for one second in ten":  {9 * time.Second, time.Second, nil},
+		"silent for nine in ten":        {time.Second, 9 * time.Second, nil},
+		"stale for one second in seven": {0, 11 * time.Second, map[string]string{"STATUS_HEALTH_CONFIRM_DOWN": "2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, experiments("pend00"), test.env)
+				b.start()
+				b.wait(settled)
+				began := time.Now()
+				for time.Since(began) < time.Hour {
+					b.must(b.lab.Stream("pend00-st-video").Silence())
+					b.wait(test.silent)
+					b.must(b.lab.Stream("pend00-st-video").Resume())
+					b.wait(max(test.sends, 100*time.Millisecond))
+				}
+				b.wait(time.Minute)
+				b.told(began)
+				if n := b.writes(began); n != 0 || len(b.eventsOf("pend00")) != 0 {
+					t.Errorf("%d writes, events %v", n, b.eventsOf("pend00"))
+				}
+				b.stop()
+				b.close()
+			})
+		})
+	}
+}
+
+// Five hundred experiments down at once are one mail that a person can use, and
+// one when they are back.
+func TestFiveHundredDown(t *testing.T) {
+	all := manyExperiments(500)
+	inLab(t, all, nil, func(b *bench) {
+		began := time.Now()
+		for _, e := range all {
+			b.must(b.lab.Stream(e.Stub + "-st-video").Vanish())
+		}
+		b.wait(noticed + time.Minute)
+		b.paceKept(began)
+		b.oneMail(began, "500 new problems. 500 problems now, in 500 experiments.", "500 new problems", "500 experiments: 500 unhealthy.")
+		if n := b.writes(began); n != 500 {
+			t.Errorf("book was written %d times, want 500", n)
+		}
+		b.wait(10 * time.Minute)
+
+		back := time.Now()
+		for _, e := range all {
+			b.must(b.lab.Stream(e.Stub + "-st-video").Return())
+		}
+		b.wait(time.Minute)
+		b.paceKept(back)
+		m := b.oneMail(back, "500 ok again. No problem now.", "500 ok again, none left", "500 experiments: 500 healthy.")
+		if !strings.Contains(m.Text, "ok again after 11m ") {
+			t.Error("the mail doesn't say how long it was")
+		}
+		if n := b.writes(back); n != 500 {
+			t.Errorf("book was written %d times, want 500", n)
+		}
+	})
+}
+
+// oneMail fails the test unless one mail came, of a bearable size, with the counts
+// first and complete in its text.
+func (b *bench) oneMail(since time.Time, first, subject, counts string) lab.ReceivedMail {
+	b.t.Helper()
+	var got []lab.ReceivedMail
+	for _, m := range b.lab.Mails() {
+		if m.At.After(since) {
+			got = append(got, m)
+		}
+	}
+	if len(got) != 1 {
+		b.t.Fatalf("%d mails, want one", len(got))
+	}
+	m := got[0]
+	text := strings.ReplaceAll(m.Text, "\r\n", "\n")
+	if len(m.Raw) > 60_000 || len(m.Subject) > 78 {
+		b.t.Errorf("the mail has %d bytes, its subject %d letters", len(m.Raw), len(m.Subject))
+	}
+	if !strings.HasPrefix(text, first+"\n") || !strings.Contains(m.Subject, subject) || !strings.Contains(text, counts) {
+		b.t.Errorf("subject %q, text %.200q … %q", m.Subject, text, text[max(0, len(text)-200):])
+	}
+	if !strings.HasSuffix(strings.TrimSpace(text), "lab.example/status") {
+		b.t.Error("the link isn't the last word")
+	}
+	b.t.Logf("%d bytes, subject %q", len(m.Raw), m.Subject)
+	return m
+}

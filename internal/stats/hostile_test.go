@@ -1,0 +1,243 @@
+package stats
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"labstatus/internal/health"
+)
+
+// A peer that begins a message and goes on with a byte now and then is given up:
+// as dead where nothing is heard for too long, else for one that speaks.
+func TestSubscriberDrip(t *testing.T) {
+	for every, within := range map[time.Duration]time.Duration{time.Minute: 45 * s, 30 * s: 40 * s, s: 40 * s} {
+		t.Run(every.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, func(n int, p *peer) {
+					if n > 0 {
+						p.frames("a", 6*s, 0)
+						return
+					}
+					p.listen()
+					wire := p.ws.NetConn()
+					_, err := wire.Write([]byte{0x81, 0x7e, 0x03, 0xe8, '['}) // a text of 1000 bytes begins
+					for err == nil {
+						select {
+						case <-p.gone:
+							return
+						case <-time.After(every):
+						}
+						_, err = wire.Write([]byte{' '})
+					}
+				})
+				w := f.watch()
+				time.Sleep(within)
+				if w.count("frame a") == 0 {
+					t.Errorf("told %q", w.told())
+				}
+				time.Sleep(time.Hour)
+				if n := w.count("frame a"); n < 590 || w.count("down") > 1 {
+					t.Errorf("%d frames, told %q", n, w.told()[:5])
+				}
+				if at, most := f.openings(); len(at) != 2 || most > 2 {
+					t.Errorf("opened at %v, %d at once", at, most)
+				}
+			})
+		})
+	}
+}
+
+// A message of 100 MB, in one piece or in many, costs no more memory than the
+// limit asks for, and leaves none behind.
+func TestSubscriberHugeMessage(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for name, pieces := range map[string]bool{"in one piece": false, "in pieces": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var before, most uint64
+				f := newFake(t, func(n int, p *peer) {
+					if n > 0 {
+						p.frames("a", 6*s, 0)
+						return
+					}
+					p.listen()
+					piece := []byte(strings.Repeat(" ", 1<<20))
+					before = heap()
+					if !pieces {
+						_, err := p.ws.NetConn().Write([]byte{0x81, 0x7f, 0, 0, 0, 0, 0x06, 0, 0, 0}) // 96 MiB follow
+						for range 96 {
+							if err == nil {
+								_, err = p.ws.NetConn().Write(piece)
+							}
+						}
+						return
+					}
+					wr, err := p.ws.NextWriter(websocket.TextMessage)
+					for i := 0; i < 96 && err == nil; i++ {
+						if _, err = wr.Write(piece); i%8 == 7 {
+							most = max(most, heap())
+						}
+					}
+				})
+				w := f.watch()
+				time.Sleep(30 * s)
+				if w.count("down: relay sent a message of more than 64 MiB") != 1 || w.count("frame a") < 3 {
+					t.Errorf("told %q", w.told())
+				}
+				if c := w.sub.Stats(); c.Breaks != 1 || c.Reconnects != 1 {
+					t.Errorf("stats %+v", c)
+				}
+				t.Logf("at most %d MiB, %d MiB before, %d MiB after", most>>20, before>>20, heap()>>20)
+				if most > before+200<<20 {
+					t.Errorf("%d MiB of memory, %d MiB before", most>>20, before>>20)
+				}
+				if after := heap(); after > before+8<<20 {
+					t.Errorf("%d MiB of memory after, %d MiB before", after>>20, before>>20)
+				}
+			})
+		})
+	}
+}
+
+// A frame of a million records, each of another experiment, is decoded in bounded
+// memory, and what it took is given back when the next ones are small.
+func TestMillionRecords(t *testing.T) {
+	var msg bytes.Buffer
+	msg.WriteByte('[')
+	for i := range maxRecords {
+		if i > 0 {
+			msg.WriteByte(',')
+		}
+		fmt.Fprintf(&msg, `{"topic":"pend%d-st-a","scopes":["expt"]}`, i)
+	}
+	msg.WriteByte(']')
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var d Decoder
+	before, most, n := heap(), uint64(0), 0
+	skipped := d.Decode(msg.Bytes(), func(conns []health.Conn) { n, most = len(conns), heap() })
+	if n != maxRecords || skipped.Rubbish != 0 {
+		t.Errorf("%d records, %+v", n, skipped)
+	}
+	d.Decode([]byte(`[{"topic":"a"}]`), func([]health.Conn) {})
+	after := heap()
+	t.Logf("%d MB of message: %d MB of memory, %d MB after", msg.Len()>>20, (most-before)>>20, (max(after, before)-before)>>20)
+	if most > before+600<<20 || after > before+150<<20 {
+		t.Errorf("%d MB before, %d MB with it, %d MB after", before>>20, most>>20, after>>20)
+	}
+	runtime.KeepAlive(&msg)
+}
+
+// What a clock that is set does to the time of day must not reach the engine:
+// every moment it is given can be told from another by the clock that only goes
+// forward. A bubble's time has none, so this is on loopback.
+func TestInputsOutliveAClockThatIsSet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			fmt.Fprintf(w, `{"uri":"ws://%s/feed?code=very-secret"}`, r.Host)
+			return
+		}
+		ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(`[{"topic":"a"}]`)); err != nil {
+			t.Error(err)
+		}
+		_ = ws.Close()
+	}))
+	defer server.Close()
+	quiet, _ := logtest.NewNullLogger()
+	sub := New(Options{Audience: server.URL, Secret: "s", Life: time.Hour, Log: quiet},
+		ServiceConfig{Name: health.Relay, URL: server.URL + "/session/stats"})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*s)
+	defer cancel()
+	var kinds []string
+	err := sub.Run(ctx, func(in health.Input) {
+		var at time.Time
+		switch in := in.(type) {
+		case health.Frame:
+			at, kinds = in.At, append(kinds, "frame")
+		case health.Link:
+			at, kinds = in.At, append(kinds, fmt.Sprint("up=", in.Up))
+		}
+		if !strings.Contains(at.String(), " m=") {
+			t.Errorf("%T at %s has no monotonic reading", in, at)
+		}
+		if len(kinds) == 3 {
+			cancel()
+		}
+	})
+	if err != nil || strings.Join(kinds, " ") != "up=true frame up=false" {
+		t.Errorf("%v, told %q", err, kinds)
+	}
+}
+
+// Ten thousand reconnections leave nothing behind.
+func TestSubscriberLeaksNothing(t *testing.T) {
+	rounds := 10_000
+	if testing.Short() {
+		rounds = 1000
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(n int, p *peer) {
+			switch n % 4 {
+			case 0: // goes at once
+			case 1:
+				p.send(`[{"topic":"a"}]`)
+			case 2:
+				p.frames("a", 100*time.Millisecond, 2)
+			case 3: // breaks off in the middle of a message
+				_, _ = p.ws.NetConn().Write([]byte{0x81, 0x7e, 0x03, 0xe8, '['})
+			}
+		})
+		w := f.watch()
+		figures := func() (goroutines int, heap uint64) {
+			synctest.Wait()
+			w.mu.Lock()
+			w.story = nil
+			w.mu.Unlock()
+			w.logs.Reset()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return runtime.NumGoroutine(), m.HeapAlloc
+		}
+		for w.sub.Stats().Connects < 200 {
+			time.Sleep(10 * s)
+		}
+		goroutines, heap := figures()
+		began := time.Now()
+		for w.sub.Stats().Connects < uint64(200+rounds) {
+			time.Sleep(time.Minute)
+			w.logs.Reset()
+		}
+		g, h := figures()
+		t.Logf("%d connections in %s: goroutines %d, then %d; heap %d kB, then %d kB",
+			w.sub.Stats().Connects-200, time.Since(began), goroutines, g, heap>>10, h>>10)
+		if g > goroutines+5 || h > heap+4<<20 {
+			t.Errorf("goroutines %d, then %d; heap %d kB, then %d kB", goroutines, g, heap>>10, h>>10)
+		}
+	})
+}
