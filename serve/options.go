@@ -53,11 +53,12 @@ type SystemInfo struct {
 	Warnings []string // what the check of the settings had to say
 }
 
-// MailInfo is how the sending of mail is doing.
+// MailInfo is how the sending of mail is doing. It counts deliveries, one for each
+// recipient of a mail, as far back as mails are kept.
 type MailInfo struct {
 	Enabled            bool
-	Queued             int       // still to be sent
-	Sent               int       // since the server's start, or as far back as is known
+	Queued             int       // still to be made
+	Sent               int       // made
 	Failed             int       // given up
 	LastErr            string    // the server's words, or why it wasn't reached; empty: the latest attempt went well
 	UndeliverableSince time.Time // zero: mail goes out

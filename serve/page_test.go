@@ -32,7 +32,7 @@ func TestFrontPage(t *testing.T) {
 		"jump has no fresh reports", "Not ready: jump has no fresh reports",
 		"jump silent last frame", "relay settling last frame", "9 connections",
 		"book not answering for", "timeout (1 change not confirmed yet)",
-		"mail not delivered for", "40 sent, 2 queued, 1 failed: 451 try later",
+		"mail not delivered for", "deliveries: 40 made, 2 queued, 1 failed: 451 try later",
 		"store can&#39;t be written", "disk full (3 writes waiting)", "Settings: STATUS_EMAIL_TO is not set",
 		"pend01 unhealthy for", "missing jump for", "missing required pend01-st-video for", "closed for booking (status server: missing required pend01-st-video), being closed",
 		"zeta flapping for", "can be booked",

@@ -176,7 +176,7 @@ func bookTile(b *health.BookReport, now time.Time) tile {
 }
 
 func mailTile(m *MailInfo, now time.Time) tile {
-	t := tile{Name: "mail", Word: "ok", Tone: "good", Note: fmt.Sprintf("%d sent, %d queued, %d failed", m.Sent, m.Queued, m.Failed)}
+	t := tile{Name: "mail", Word: "ok", Tone: "good", Note: fmt.Sprintf("deliveries: %d made, %d queued, %d failed", m.Sent, m.Queued, m.Failed)}
 	switch {
 	case !m.Enabled:
 		t.Word, t.Tone, t.Note = "off", "unsure", "nobody is mailed"

@@ -21,18 +21,18 @@ type MailReport struct {
 	// Required: true
 	Enabled *bool `json:"enabled"`
 
-	// messages that were given up
+	// deliveries given up in the last 90 days
 	// Required: true
 	Failed *int64 `json:"failed"`
 
 	// the server's words, or why it was not reached
 	LastError string `json:"last_error,omitempty"`
 
-	// messages that are still to be sent
+	// deliveries, one for each recipient of a mail, that are still to be made
 	// Required: true
 	Queued *int64 `json:"queued"`
 
-	// messages that were sent
+	// deliveries made in the last 90 days
 	// Required: true
 	Sent *int64 `json:"sent"`
 

@@ -628,7 +628,7 @@ func init() {
           "type": "boolean"
         },
         "failed": {
-          "description": "messages that were given up",
+          "description": "deliveries given up in the last 90 days",
           "type": "integer",
           "format": "int64"
         },
@@ -637,12 +637,12 @@ func init() {
           "type": "string"
         },
         "queued": {
-          "description": "messages that are still to be sent",
+          "description": "deliveries, one for each recipient of a mail, that are still to be made",
           "type": "integer",
           "format": "int64"
         },
         "sent": {
-          "description": "messages that were sent",
+          "description": "deliveries made in the last 90 days",
           "type": "integer",
           "format": "int64"
         },
@@ -1678,7 +1678,7 @@ func init() {
           "type": "boolean"
         },
         "failed": {
-          "description": "messages that were given up",
+          "description": "deliveries given up in the last 90 days",
           "type": "integer",
           "format": "int64"
         },
@@ -1687,12 +1687,12 @@ func init() {
           "type": "string"
         },
         "queued": {
-          "description": "messages that are still to be sent",
+          "description": "deliveries, one for each recipient of a mail, that are still to be made",
           "type": "integer",
           "format": "int64"
         },
         "sent": {
-          "description": "messages that were sent",
+          "description": "deliveries made in the last 90 days",
           "type": "integer",
           "format": "int64"
         },
