@@ -34,7 +34,7 @@ func TestFrontPage(t *testing.T) {
 		"book not answering for", "timeout (1 change not confirmed yet)",
 		"mail not delivered for", "deliveries: 40 made, 2 queued, 1 failed: 451 try later",
 		"store can&#39;t be written", "disk full (3 writes waiting)", "Settings: STATUS_EMAIL_TO is not set",
-		"pend01 unhealthy for", "missing jump for", "missing required pend01-st-video for", "closed for booking (status server: missing required pend01-st-video), being closed",
+		"pend01 unhealthy for", "missing jump for", "missing required pend01-st-video for", "closed for booking, being closed",
 		"zeta flapping for", "can be booked",
 		"trus05 unknown was not well", "spin30 starting booking not read", "pend00 healthy", "pend02 healthy held",
 		"v1.2.3",
@@ -91,7 +91,7 @@ func TestExperimentPage(t *testing.T) {
 	for _, want := range []string{
 		"pend01 unhealthy for", "It needs you", "missing required pend01-st-video for",
 		"pend01-st-video required missing", "not connected", "Jump missing not connected",
-		"r-pend01 closed for booking (status server: missing required pend01-st-video), being closed", "2025-03-04 05:07:07 unhealthy missing required pend01-st-video", "raw report",
+		"r-pend01 closed for booking, being closed", "2025-03-04 05:07:07 unhealthy missing required pend01-st-video", "raw report",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

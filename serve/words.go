@@ -95,8 +95,8 @@ func bookingWords(r *health.ResourceReport) string {
 		words = "can be booked"
 	default:
 		words = "closed for booking"
-		if reason := strings.TrimPrefix(r.Reason, "unavailable because "); reason != "" {
-			words += " (" + reason + ")"
+		if reason := strings.TrimPrefix(r.Reason, "unavailable because "); reason != "" && !strings.HasPrefix(reason, health.OwnReason) {
+			words += " (" + reason + ")" // ours is what the issues say
 		}
 	}
 	switch r.Wanted {

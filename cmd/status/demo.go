@@ -204,6 +204,7 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(10 * time.Second).String(),
 		"STATUS_HEALTH_LAST_CHECKED": d.faster(30 * time.Second).String(),
 		"STATUS_HEALTH_STARTUP":      d.faster(30 * time.Second).String(),
+		"STATUS_HEALTH_FLAP_EVENTS":  "4",
 		"STATUS_HEALTH_FLAP_WINDOW":  d.faster(2 * time.Minute).String(),
 		"STATUS_QUERY_BOOK_EVERY":    d.faster(time.Minute).String(),
 		"STATUS_TIMEOUT_BOOK":        d.faster(5 * time.Second).String(),

@@ -71,6 +71,7 @@ func (b *bench) stateCounts() (states map[string]int, open, closed int) {
 func TestRestartOfALargeLab(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			inLab(t, manyExperiments(500), nil, func(b *bench) {
 				for i := range 20 {
 					b.must(b.lab.Stream(fmt.Sprintf("pend%03d-st-video", i)).Vanish())

@@ -2,125 +2,24 @@ package app_test
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
-	"labstatus/internal/health"
 	"labstatus/internal/store"
 )
 
 // aStep is how long the loop may stand still while the store fails: a tick, and
 // one commit that is given up.
 const aStep = time.Second + 2*time.Second + 100*time.Millisecond
-
-// errNeighbour is a fault that every call of a failing store gives.
-var errNeighbour = errors.New("database disk image is malformed, as ordered")
-
-// failingStore is a store with faults to order. It outlives restarts of the server
-// it is given to.
-type failingStore struct {
-	store.Store
-	mu    sync.Mutex
-	fault storeFault
-}
-
-// storeFault is what a store does in place of its work.
-type storeFault struct {
-	err    error // of each write, and of each read where reads is set
-	reads  bool
-	hangs  bool // until its caller's patience ends
-	lies   bool // the work is done, and the error returned all the same
-	commit bool // only commits fail
-	marks  bool // only marks fail
-}
-
-func (s *failingStore) order(f storeFault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = f
-}
-
-func (s *failingStore) write(ctx context.Context, commit bool, do func() error) error {
-	s.mu.Lock()
-	f := s.fault
-	s.mu.Unlock()
-	if f.commit && !commit || f.marks && commit {
-		return do()
-	}
-	switch {
-	case f.hangs:
-		<-ctx.Done()
-		return ctx.Err()
-	case f.lies:
-		return errors.Join(do(), f.err)
-	case f.err != nil:
-		return f.err
-	}
-	return do()
-}
-
-func (s *failingStore) read() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fault.reads {
-		return s.fault.err
-	}
-	return nil
-}
-
-func (s *failingStore) Commit(ctx context.Context, c store.Commit) error {
-	return s.write(ctx, true, func() error { return s.Store.Commit(ctx, c) })
-}
-
-func (s *failingStore) MarkMail(ctx context.Context, id string, to []health.Recipient) error {
-	return s.write(ctx, false, func() error { return s.Store.MarkMail(ctx, id, to) })
-}
-
-func (s *failingStore) DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error) {
-	if err := s.read(); err != nil {
-		return nil, err
-	}
-	return s.Store.DueMail(ctx, now, limit)
-}
-
-func (s *failingStore) NextMail(ctx context.Context) (time.Time, bool, error) {
-	if err := s.read(); err != nil {
-		return time.Time{}, false, err
-	}
-	return s.Store.NextMail(ctx)
-}
-
-func (s *failingStore) MailCounts(ctx context.Context) (queued, sent, failed int, oldest time.Time, err error) {
-	if err := s.read(); err != nil {
-		return 0, 0, 0, time.Time{}, err
-	}
-	return s.Store.MailCounts(ctx)
-}
-
-func (s *failingStore) Events(ctx context.Context, name string) ([]health.Event, error) {
-	if err := s.read(); err != nil {
-		return nil, err
-	}
-	return s.Store.Events(ctx, name)
-}
-
-func (s *failingStore) AllEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]store.StoredEvent, string, error) {
-	if err := s.read(); err != nil {
-		return nil, "", err
-	}
-	return s.Store.AllEvents(ctx, since, limit, cursor)
-}
 
 // gapsWithin fails the test where the loop stood still for longer.
 func (b *bench) gapsWithin(most time.Duration, since time.Time) {
