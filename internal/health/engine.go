@@ -73,6 +73,9 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 // Step takes in one fact and says what follows from it.
 func (e *Engine) Step(in Input) Decision {
 	if at := in.at(); at.After(e.now) {
+		if at.Sub(e.now) > asleep {
+			e.woke(at)
+		}
 		e.now = at
 	}
 	d := Decision{At: e.now}
@@ -103,6 +106,23 @@ func (e *Engine) Step(in Input) Decision {
 	e.publish()
 	e.d = nil
 	return d
+}
+
+// asleep is a time without any input after which it was we who missed it: ticks come
+// every second. The machine was suspended, or this process stopped.
+const asleep = 15 * time.Second
+
+// woke: what the sources sent meanwhile was not heard, so their silence says nothing.
+// Each has its window again from now on, and settles with its next frame.
+func (e *Engine) woke(at time.Time) {
+	for _, f := range []*feed{&e.relay, &e.jump} {
+		f.wokeAt = at
+		if f.seen && !f.silent {
+			f.broken = true
+			f.cadence.Break()
+		}
+	}
+	e.touched = true
 }
 
 // Snapshot is the whole truth after the latest Step.

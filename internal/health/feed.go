@@ -10,6 +10,7 @@ type feed struct {
 
 	started   time.Time // the engine's start
 	seen      bool      // a frame has come in this run
+	wokeAt    time.Time // we ourselves were asleep until then
 	last      time.Time // latest frame
 	listed    int       // connections in it
 	silent    bool      // not fresh, noticed
@@ -49,7 +50,7 @@ func (f *feed) overdue(now time.Time) bool {
 func (f *feed) late(now time.Time, startup time.Duration) bool {
 	switch {
 	case f.seen:
-		return now.Sub(f.last) > f.window()
+		return now.Sub(f.last) > f.window() && now.Sub(f.wokeAt) > f.window()
 	case f.up:
 		return now.Sub(f.firstUp) >= silentAfterConnect
 	default:

@@ -25,13 +25,18 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 	}()
 	var behind []attempt // broke a session in this round
 	again := false
+	later := map[string]string{} // addresses refused for now in this round, and why
 	for len(attempts) > 0 {
 		a := attempts[0]
 		if ctx.Err() != nil {
 			return nil
 		}
-		m, to := a.mail, a.to
 		began := time.Now()
+		m, to := a.mail, o.notLater(marking, a, later, began)
+		if len(to) == 0 {
+			attempts = attempts[1:]
+			continue
+		}
 		o.update(func(s *OutboxStatus) { s.LastAttempt = began })
 		if session == nil {
 			if session, err = o.open(ctx); err != nil {
@@ -49,6 +54,11 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		finished := o.apply(marking, m, results, began, stopped)
 		o.noteStuck(results, lost)
 		if lost == nil {
+			for _, r := range results {
+				if r.Outcome == Retry {
+					later[r.Address] = r.Text
+				}
+			}
 			o.served(m.ID)
 			attempts = attempts[1:]
 			continue
@@ -87,6 +97,24 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		}
 	}
 	return nil
+}
+
+// notLater gives those of an attempt's recipients who were not refused for now a
+// moment ago, for an earlier mail. If this one were taken for them, it would
+// overtake that.
+func (o *Outbox) notLater(ctx context.Context, a attempt, later map[string]string, now time.Time) (to []string) {
+	var held []Result
+	for _, address := range a.to {
+		if why, refused := later[address]; refused {
+			held = append(held, Result{Address: address, Outcome: Retry, Text: why})
+		} else {
+			to = append(to, address)
+		}
+	}
+	if len(held) > 0 {
+		o.apply(ctx, a.mail, held, now, false)
+	}
+	return to
 }
 
 func stillQueued(m health.Mail, to []string) []string {

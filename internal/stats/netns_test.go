@@ -120,7 +120,9 @@ func TestHalfOpenTCP(t *testing.T) {
 	until("found to be gone", 40*s, func() bool { return strings.Contains(down, "is not heard any more") })
 	ip("neigh del " + addrThere + " dev " + vethHere)
 	ip("-n " + netns + " neigh del 198.51.100.1 dev " + vethThere)
+	mu.Lock()
 	frames = 0
+	mu.Unlock()
 	until("reporting again", 30*s, func() bool { return frames > 2 && down == "" })
 }
 

@@ -1,0 +1,209 @@
+package app_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"labstatus/internal/health"
+)
+
+// ledgerOfEvents joins events and mails: every event is told in the mail of its
+// moment, or flapping keeps it back; and no mail tells what no event says.
+type ledgerOfEvents struct {
+	events    int                    // ever
+	history   map[string][]pastEvent // by experiment
+	forgotten map[string]bool        // has had no event since it was
+	changes   map[string][]time.Time // events that count towards flapping
+	flapping  map[string]time.Time   // since when, as the rules have it; cleared by a mail
+	entries   []entry                // not joined yet
+	knows     map[told]bool          // as of what is joined
+	latest    map[string][]string    // issues of the latest event that is joined
+	kept      map[string][]time.Time // changes, as of what is joined
+	silenced  map[string]bool        // flapping, as of what is joined
+	owed      map[told]time.Time     // said by events while a source was in doubt, to be told after
+}
+
+type pastEvent struct {
+	when   time.Time
+	issues []string // in the model's words, sorted
+}
+
+// entry is one thing that happened: an event, a mail, or an experiment forgotten.
+type entry struct {
+	at     time.Time
+	who    string
+	event  *pastEvent
+	letter *letter
+	gone   bool
+}
+
+func newLedgerOfEvents() *ledgerOfEvents {
+	return &ledgerOfEvents{
+		history: map[string][]pastEvent{}, forgotten: map[string]bool{}, changes: map[string][]time.Time{}, flapping: map[string]time.Time{},
+		knows: map[told]bool{}, latest: map[string][]string{}, kept: map[string][]time.Time{}, silenced: map[string]bool{},
+		owed: map[told]time.Time{},
+	}
+}
+
+// inWords gives issues in the model's words: what they are about.
+func inWords(issues []string) []string {
+	words := []string{}
+	for _, i := range issues {
+		for _, kind := range []string{"missing required ", "unhealthy ", "missing "} {
+			if about, ok := strings.CutPrefix(i, kind); ok {
+				words = append(words, about)
+				break
+			}
+		}
+	}
+	slices.Sort(words)
+	return words
+}
+
+// within gives the moments of the flap window that ends with the given one, which
+// is added.
+func within(changes []time.Time, at time.Time, window time.Duration) []time.Time {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(t time.Time) bool { return at.Sub(t) > window })
+	return append(changes, at)
+}
+
+func (l *ledgerOfEvents) decided(d health.Decision, window time.Duration) {
+	for _, e := range d.Events {
+		l.events++
+		past := pastEvent{when: e.When, issues: inWords(e.Issues)}
+		l.history[e.Experiment] = append(l.history[e.Experiment], past)
+		delete(l.forgotten, e.Experiment)
+		l.entries = append(l.entries, entry{at: e.When.Truncate(time.Second), who: e.Experiment, event: &past})
+		l.changes[e.Experiment] = within(l.changes[e.Experiment], e.When, window)
+		if len(l.changes[e.Experiment]) >= flapEvents && l.flapping[e.Experiment].IsZero() {
+			l.flapping[e.Experiment] = e.When
+		}
+	}
+	for _, name := range d.Forgotten {
+		l.forgotten[name] = true
+		delete(l.changes, name)
+		delete(l.flapping, name)
+		l.entries = append(l.entries, entry{at: d.At.Truncate(time.Second), who: name, gone: true})
+	}
+}
+
+func (l *ledgerOfEvents) mailed(m letter) {
+	l.entries = append(l.entries, entry{at: m.at, letter: &m})
+	for _, t := range m.over {
+		if t.what == "flapping" && m.at.Add(time.Second).After(l.flapping[t.who]) {
+			delete(l.flapping, t.who)
+			delete(l.changes, t.who)
+		}
+	}
+}
+
+// join compares what has come in. It is called when every mail has arrived. Where
+// a source was in doubt at the moment of an event, what the event says may be told
+// later.
+func (l *ledgerOfEvents) join(window time.Duration, atOnce bool, doubt func(time.Time) bool) (faults []error) {
+	slices.SortStableFunc(l.entries, func(a, b entry) int { return a.at.Compare(b.at) })
+	for len(l.entries) > 0 {
+		n := slices.IndexFunc(l.entries, func(e entry) bool { return !e.at.Equal(l.entries[0].at) })
+		if n < 0 {
+			n = len(l.entries)
+		}
+		faults = append(faults, l.second(l.entries[:n], window, atOnce, doubt(l.entries[0].at))...)
+		l.entries = l.entries[n:]
+	}
+	for t, since := range l.owed {
+		faults = append(faults, fmt.Errorf("an event of %s says that %s is not well, and no mail does", since.UTC().Format(time.TimeOnly), t))
+	}
+	clear(l.owed)
+	return faults
+}
+
+// second joins what is stamped with the same second.
+func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce, doubt bool) (faults []error) {
+	news, over, shortened := map[told]bool{}, map[told]bool{}, false
+	for _, e := range entries {
+		if e.letter == nil {
+			continue
+		}
+		shortened = shortened || e.letter.shortened
+		for _, t := range e.letter.news {
+			news[t] = true
+		}
+		for _, t := range e.letter.over {
+			over[told{who: t.who, what: t.what}] = true
+		}
+	}
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: "+format, append([]any{entries[0].at.UTC().Format(time.TimeOnly)}, args...)...))
+	}
+	counted := map[string]int{}
+	for _, e := range entries {
+		if e.event == nil {
+			continue
+		}
+		counted[e.who]++
+		l.kept[e.who] = within(l.kept[e.who], e.event.when, window)
+		if len(l.kept[e.who]) >= flapEvents {
+			l.silenced[e.who] = true
+		}
+		for _, what := range e.event.issues {
+			t := told{who: e.who, what: what}
+			switch {
+			case !atOnce || slices.Contains(l.latest[e.who], what) || news[t] || l.silenced[e.who]:
+			case shortened: // it is among the "and so many more"
+				l.knows[t] = true
+			case doubt && l.knows[t]: // its end was kept back, and is over already
+			case doubt:
+				l.owed[t] = e.at
+			default:
+				fault("an event says that %s is not well, and no mail does", t)
+			}
+		}
+		for _, what := range l.latest[e.who] {
+			t := told{who: e.who, what: what}
+			if !slices.Contains(e.event.issues, what) {
+				delete(l.owed, t)
+			}
+			if shortened && !slices.Contains(e.event.issues, what) {
+				delete(l.knows, t)
+			}
+			if atOnce && !slices.Contains(e.event.issues, what) && l.knows[t] && !over[t] && !l.silenced[e.who] && !doubt {
+				fault("an event says that %s is well again, and no mail does", t)
+			}
+		}
+		l.latest[e.who] = e.event.issues
+	}
+	for _, e := range entries {
+		if e.letter == nil {
+			continue
+		}
+		for _, t := range e.letter.news {
+			if t.who != "" && t.what != "flapping" && counted[t.who] < 2 && !slices.Contains(l.latest[t.who], t.what) {
+				fault("a mail says that %s is not well, and no event does", t)
+			}
+			l.knows[t] = true
+			delete(l.owed, t)
+		}
+		for _, t := range e.letter.over {
+			if t.who != "" && counted[t.who] < 2 && slices.Contains(l.latest[t.who], t.what) && t.ending != "no longer watched" {
+				fault("a mail says that %s is over, and no event does", t)
+			}
+			if t.what == "flapping" {
+				l.silenced[t.who] = false
+				delete(l.kept, t.who)
+			}
+			delete(l.knows, told{who: t.who, what: t.what})
+		}
+	}
+	for _, e := range entries {
+		if e.gone {
+			delete(l.latest, e.who)
+			delete(l.kept, e.who)
+			delete(l.silenced, e.who)
+			maps.DeleteFunc(l.owed, func(t told, _ time.Time) bool { return t.who == e.who })
+		}
+	}
+	return faults
+}

@@ -1,0 +1,158 @@
+package app_test
+
+import (
+	"time"
+
+	"labstatus/internal/lab"
+)
+
+// service lets one of book, relay and jump fail in some way, or mends it.
+func (d *day) service(name string) {
+	if d.ill[name] {
+		d.mend(name)
+		return
+	}
+	o, at := d.lab.Service(name), labAddresses[name]
+	faults := []struct {
+		name  string
+		lasts bool
+		order func() error
+	}{
+		{"stops", true, o.Stop},
+		{"hangs", true, o.Hang},
+		{"fails with 500", true, func() error { return o.Fail(500) }},
+		{"fails with 503", true, func() error { return o.Fail(503) }},
+		{"answers slowly", true, func() error { return o.Latency(time.Duration(1+d.rng.IntN(7)) * time.Second) }},
+		{"restarts", false, func() error {
+			if name == lab.Book {
+				d.truth.reload(time.Now())
+			}
+			return o.Restart()
+		}},
+		{"is cut off", true, func() error { d.network.Partition(at); return nil }},
+		{"can't be dialled", true, func() error { d.network.Blackhole(at); return nil }},
+		{"refuses", true, func() error { d.network.Refuse(at); return nil }},
+		{"loses its connections", false, func() error { d.network.Cut(at); return nil }},
+	}
+	if name != lab.Book {
+		f := d.lab.Feed(name)
+		faults = append(faults, []struct {
+			name  string
+			lasts bool
+			order func() error
+		}{
+			{"is mute", true, f.Mute},
+			{"cuts its links", false, f.CutLinks},
+			{"refuses codes", true, func() error { return f.RefuseCodes(1 + d.rng.IntN(2)) }},
+		}...)
+	}
+	fault := pick(d, faults)
+	d.did("%s %s", name, fault.name)
+	d.fell(name)
+	d.must(fault.order())
+	if !fault.lasts {
+		d.rose(name)
+	}
+}
+
+// mend ends whatever is wrong with a service.
+func (d *day) mend(name string) {
+	d.did("%s is mended", name)
+	d.network.Heal(labAddresses[name])
+	d.must(d.lab.Service(name).Latency(d.latency[name]))
+	if name == lab.Mail {
+		d.must(d.lab.MailWell())
+		d.refuseOne()
+	}
+	d.must(d.lab.Service(name).Start())
+	if name == lab.Relay || name == lab.Jump {
+		d.must(d.lab.Feed(name).Unmute(), d.lab.Feed(name).RefuseCodes(0))
+	}
+	d.rose(name)
+}
+
+// refuseOne has one of the recipients refused for good, all day long: the others
+// must not notice.
+func (d *day) refuseOne() {
+	d.must(d.lab.FaultMail(lab.MailFault{
+		Stage: lab.StageRcpt, Action: lab.ActReply, Code: 550, Text: "5.1.1 no such mailbox", Recipient: goneRecipient,
+	}))
+}
+
+func (d *day) mailServer() {
+	if d.ill[lab.Mail] {
+		d.mend(lab.Mail)
+		return
+	}
+	o := d.lab.Service(lab.Mail)
+	d.fell(lab.Mail)
+	switch d.rng.IntN(8) {
+	case 0:
+		d.did("mail stops")
+		d.must(o.Stop())
+	case 1:
+		d.did("mail hangs")
+		d.must(o.Hang())
+	case 2:
+		d.did("mail is cut off")
+		d.network.Partition(labAddresses[lab.Mail])
+	case 3:
+		d.did("mail fails with 421")
+		d.must(o.Fail(421))
+	default:
+		stages := []lab.Stage{lab.StageAccept, lab.StageBanner, lab.StageEHLO, lab.StageMail, lab.StageRcpt, lab.StageData, lab.StageDot, lab.StageQuit}
+		f := lab.MailFault{
+			Stage: pick(d, stages), Action: pick(d, []lab.Action{lab.ActHang, lab.ActCut, lab.ActDrip, lab.ActReply}),
+			Code: 451, Text: "4.3.0 try again later", Times: d.rng.IntN(4),
+		}
+		if f.Stage == lab.StageAccept && (f.Action == lab.ActDrip || f.Action == lab.ActReply) {
+			f.Action = lab.ActHang
+		}
+		if f.Stage == lab.StageRcpt && d.rng.IntN(2) == 0 {
+			f.Recipient = dayRecipients[d.rng.IntN(len(dayRecipients))]
+		}
+		d.did("mail: %s at %s, %d times, for %q", f.Action, f.Stage, f.Times, f.Recipient)
+		d.must(d.lab.FaultMail(f))
+	}
+}
+
+// feedNoise is what a feed carries besides its frames.
+func (d *day) feedNoise() {
+	name := pick(d, []string{lab.Relay, lab.Jump})
+	f := d.lab.Feed(name)
+	switch d.rng.IntN(5) {
+	case 0:
+		d.must(f.Noise())
+	case 1:
+		text := pick(d, []string{"null", `{"cmd":"update"}`, "[", `[{"topic":`, "\xff\xfe", `"text"`, "12 13", `{"a":[1,2,{"b":null}]}`})
+		d.did("%s sends %q", name, text)
+		d.must(f.Rubbish(text))
+	case 2:
+		d.must(f.Fragment(d.rng.IntN(3) * 700))
+	default:
+		d.must(f.Glue(1 + d.rng.IntN(3)))
+	}
+}
+
+// repair makes an experiment well that isn't.
+func (d *day) repair() {
+	for _, stub := range d.truth.stubs() {
+		if d.truth.experiments[stub] != nil && len(d.truth.wrong(stub)) > 0 && d.rng.IntN(2) == 0 {
+			d.power(stub, true)
+		}
+	}
+}
+
+// restartServer stops the server, lets something happen or not, and starts it
+// again.
+func (d *day) restartServer() {
+	d.did("the server stops")
+	d.stop()
+	d.wait(time.Duration(d.rng.IntN(60)) * time.Second)
+	for range d.rng.IntN(3) {
+		d.stream(pick(d, []string{"vanishes", "returns", "silent", "speaks"}))
+		d.wait(time.Duration(d.rng.IntN(120)) * time.Second)
+	}
+	d.did("the server starts")
+	d.start()
+}

@@ -1,0 +1,329 @@
+package app_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"labstatus/internal/app"
+	"labstatus/internal/config"
+	"labstatus/internal/health"
+	"labstatus/internal/lab"
+)
+
+// A laboratory lives through days of random faults of every kind, each in a
+// bubble of its own, against a model of what has to come of them that is written
+// from the rules. Whatever is determined by the rules is compared after every
+// step, and everything at quiet points.
+//
+// DAY_SEED picks a day (a failing one says its own), DAY_COUNT how many follow it,
+// DAY_HOURS and DAY_EXPERIMENTS their size. The orders of a seed are always the
+// same; the server's jitter isn't, so that a replay may need a few tries.
+func TestDay(t *testing.T) {
+	number := func(name string, usual int) int {
+		n, err := strconv.Atoi(cmp.Or(os.Getenv(name), strconv.Itoa(usual)))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return n
+	}
+	first, count := number("DAY_SEED", 1), number("DAY_COUNT", len(climates))
+	hours, size := number("DAY_HOURS", 1), number("DAY_EXPERIMENTS", 8)
+	for seed := first; seed < first+count; seed++ {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runDay(t, uint64(seed), size, time.Duration(hours)*time.Hour) })
+		})
+	}
+}
+
+// climate is what kind of laboratory it is, and how the server is set up for it.
+type climate struct {
+	name                 string
+	blind                bool // relay gives no statistics
+	relayEvery           time.Duration
+	jumpEvery            time.Duration
+	lastActive           time.Duration
+	lastChecked, startup time.Duration
+	queryEvery           time.Duration
+	flapWindow           time.Duration
+	groupWait            time.Duration
+	confirm              int
+}
+
+var climates = []climate{
+	{
+		name: "as measured", relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
+		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
+		queryEvery: 5 * time.Minute, flapWindow: 10 * time.Minute, confirm: 1,
+	}, {
+		name: "relay without statistics", blind: true, relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
+		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
+		queryEvery: 2 * time.Minute, flapWindow: 5 * time.Minute, confirm: 1,
+	}, {
+		name: "a frame a minute", relayEvery: 61 * time.Second, jumpEvery: time.Minute,
+		lastActive: 5 * time.Minute, lastChecked: 5 * time.Minute, startup: 10 * time.Minute,
+		queryEvery: 15 * time.Minute, flapWindow: 30 * time.Minute, confirm: 1,
+	}, {
+		name: "told in groups", relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
+		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
+		queryEvery: 5 * time.Minute, flapWindow: 10 * time.Minute, groupWait: 20 * time.Second, confirm: 2,
+	},
+}
+
+const (
+	flapEvents    = 5
+	eventsKept    = 100
+	goneRecipient = "gone@lab.example"
+)
+
+// dayRecipients are those whose mails are to arrive.
+var dayRecipients = []string{"anna@lab.example", "ben@lab.example"}
+
+// day is one day of one laboratory.
+type day struct {
+	*bench
+	climate
+	rng     *rand.Rand
+	size    int
+	born    int
+	latency map[string]time.Duration
+
+	truth   *truth
+	ill     map[string]bool
+	illness map[string][]span
+	started time.Time // the server; zero while it is down
+	pauses  []span    // in which it was down
+
+	story []string // what happened, for whoever has to find out why
+	log   *tail
+
+	readMails int
+	// longWithoutMail: since mails were last read, the mail server has failed for so
+	// long that their order says nothing.
+	longWithoutMail bool
+	lastCall        time.Time
+	readers         map[string]*reader
+	author          *ledgerOfEvents
+
+	seenMu   sync.Mutex // the loop of the server writes, the test reads
+	seen     []health.Decision
+	lastTurn time.Time
+}
+
+func runDay(t *testing.T, seed uint64, size int, long time.Duration) {
+	c := climates[seed%uint64(len(climates))]
+	if c.relayEvery > 10*time.Second {
+		long *= 8 // its frames are as much rarer, and nothing is quick there
+	}
+	d := &day{
+		climate: c, rng: rand.New(rand.NewPCG(seed, 0xda7)), size: size, latency: map[string]time.Duration{lab.Book: 50 * time.Millisecond},
+		truth: newTruth(c.blind), ill: map[string]bool{}, illness: map[string][]span{},
+		readers: map[string]*reader{}, author: newLedgerOfEvents(), log: &tail{},
+	}
+	for _, to := range dayRecipients {
+		d.readers[to] = newReader()
+	}
+	d.bench = d.newLab(t, seed)
+	defer func() { // also where a comparison has ended the test
+		for _, at := range labAddresses {
+			d.network.Heal(at)
+		}
+		if !d.started.IsZero() {
+			d.stop()
+		}
+		d.close()
+		if t.Failed() {
+			t.Logf("seed %d, %s, at %s; replay: DAY_SEED=%d DAY_COUNT=1 DAY_HOURS=… DAY_EXPERIMENTS=%d go test -run TestDay ./internal/app\n%s\n\nthe end of the log:\n%s",
+				seed, c.name, time.Now().UTC().Format(time.TimeOnly), seed, size, strings.Join(d.story, "\n"), d.log)
+		}
+	}()
+	d.start()
+	d.quiet()
+	points := 1
+	for began := time.Now(); time.Since(began) < long; points++ {
+		for range 5 + d.rng.IntN(25) {
+			d.any()
+			d.pass(d.someWait())
+		}
+		d.quiet()
+	}
+	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails", c.name, len(d.story), points, d.author.events, d.readMails)
+}
+
+func (d *day) newLab(t *testing.T, seed uint64) *bench {
+	t.Helper()
+	b := &bench{t: t, network: lab.NewNetwork(), labDone: make(chan error, 1)}
+	var err error
+	b.lab, err = lab.New(lab.Options{
+		RelayEvery: d.relayEvery, JumpEvery: d.jumpEvery, RelayStats: !d.blind,
+		Network: b.network, Seed: seed, BookLatency: d.latency[lab.Book],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.bench = b
+	d.refuseOne()
+	for i := range d.size {
+		e := lab.Experiment{Stub: fmt.Sprintf("%s%02d", []string{"pend", "spin", "trus"}[i%3], i)}
+		if i%4 == 3 {
+			e.Streams = []lab.StreamSpec{{Name: "st-data"}, {Name: "st-video"}, {Name: "st-log", Optional: true, Period: 700 * time.Millisecond}}
+		}
+		d.place(e)
+	}
+	b.env = b.lab.Env()
+	maps.Copy(b.env, map[string]string{
+		"STATUS_STORE":                 filepath.Join(t.TempDir(), "status.db"),
+		"STATUS_LISTEN":                "status.lab:80",
+		"STATUS_LOG_FILE":              "stderr",
+		"STATUS_EMAIL_HELO":            "status.lab",
+		"STATUS_EMAIL_TO":              strings.Join(append(slices.Clone(dayRecipients), goneRecipient), ","),
+		"STATUS_EMAIL_LINK":            "lab.example/status",
+		"STATUS_EMAIL_GROUP_WAIT":      d.groupWait.String(),
+		"STATUS_HEALTH_LAST_ACTIVE":    d.lastActive.String(),
+		"STATUS_HEALTH_LAST_CHECKED":   d.lastChecked.String(),
+		"STATUS_HEALTH_STARTUP":        d.startup.String(),
+		"STATUS_HEALTH_FLAP_WINDOW":    d.flapWindow.String(),
+		"STATUS_HEALTH_FLAP_EVENTS":    strconv.Itoa(flapEvents),
+		"STATUS_HEALTH_EVENTS":         strconv.Itoa(eventsKept),
+		"STATUS_HEALTH_CONFIRM_DOWN":   strconv.Itoa(d.confirm),
+		"STATUS_HEALTH_CONFIRM_UP":     strconv.Itoa(d.confirm),
+		"STATUS_QUERY_BOOK_EVERY":      d.queryEvery.String(),
+		"STATUS_RECONNECT_RELAY_EVERY": "1h",
+		"STATUS_RECONNECT_JUMP_EVERY":  "1h",
+	})
+	b.client = &http.Client{Transport: &http.Transport{DialContext: b.network.DialContext, DisableKeepAlives: true}}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stopLab = cancel
+	go func() { b.labDone <- b.lab.Run(ctx) }()
+	<-b.lab.Ready()
+	return b
+}
+
+// start runs a server on what an earlier one has kept.
+func (d *day) start() {
+	c, _, err := config.LoadMap(d.env)
+	d.must(err)
+	log := logrus.New()
+	log.SetOutput(d.log)
+	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "15:04:05.000"})
+	ctx, cancel := context.WithCancel(context.Background())
+	d.stopApp = cancel
+	d.app, err = app.New(ctx, app.Options{
+		Config: c, Version: "test", Log: log, Dial: d.network.DialContext,
+		Listen:     func(_ context.Context, _, addr string) (net.Listener, error) { return d.network.Listen(addr) },
+		OnDecision: d.decided,
+	})
+	d.must(err)
+	d.appDone = make(chan error, 1)
+	d.started, d.lastTurn = time.Now(), time.Now()
+	if n := len(d.pauses); n > 0 {
+		d.pauses[n-1].to = time.Now()
+	}
+	running, done := d.app, d.appDone
+	go func() { done <- running.Run(ctx) }()
+	synctest.Wait()
+}
+
+func (d *day) stop() {
+	d.bench.stop()
+	d.started = time.Time{}
+	d.pauses = append(d.pauses, span{from: time.Now()})
+}
+
+// decided sees each decision, in the server's loop.
+func (d *day) decided(decision health.Decision) {
+	d.seenMu.Lock()
+	defer d.seenMu.Unlock()
+	if gap := decision.At.Sub(d.lastTurn); gap > 1100*time.Millisecond {
+		d.t.Errorf("the loop stood still for %s at %s", gap, decision.At.UTC().Format(time.TimeOnly))
+	}
+	d.lastTurn = decision.At
+	if !decision.NothingToKeep() {
+		d.seen = append(d.seen, decision)
+	}
+}
+
+// did notes what happens now.
+func (d *day) did(format string, args ...any) {
+	d.story = append(d.story, time.Now().UTC().Format("15:04:05 ")+fmt.Sprintf(format, args...))
+}
+
+func (d *day) fell(name string) {
+	d.ill[name] = true
+	d.illness[name] = append(d.illness[name], span{from: time.Now()})
+}
+
+func (d *day) rose(name string) {
+	d.ill[name] = false
+	for i := range d.illness[name] {
+		if s := &d.illness[name][i]; s.to.IsZero() {
+			s.to = time.Now()
+			d.longWithoutMail = d.longWithoutMail || name == lab.Mail && s.to.Sub(s.from) > 90*time.Second
+		}
+	}
+}
+
+// well is for how long a service has had nothing wrong with it, and the server
+// was up to see it.
+func (d *day) well(name string) time.Duration {
+	if d.started.IsZero() || d.ill[name] {
+		return 0
+	}
+	since := d.started
+	for _, s := range d.illness[name] {
+		if s.to.After(since) {
+			since = s.to
+		}
+	}
+	return time.Since(since)
+}
+
+func (d *day) someWait() time.Duration {
+	longest := pick(d, []time.Duration{d.relayEvery, 5 * d.relayEvery, 5 * d.relayEvery, 50 * d.relayEvery})
+	return time.Duration(1 + d.rng.Int64N(int64(longest)))
+}
+
+// pass lets time go by, and compares.
+func (d *day) pass(long time.Duration) {
+	d.wait(long)
+	d.compare()
+	if d.t.Failed() {
+		d.t.FailNow()
+	}
+}
+
+// tail keeps the end of a log.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *tail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines = append(l.lines, strings.TrimRight(string(p), "\n")); len(l.lines) > 600 {
+		l.lines = slices.Delete(l.lines, 0, 300)
+	}
+	return len(p), nil
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
