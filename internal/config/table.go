@@ -147,7 +147,7 @@ var emailRows = []Setting{
 	port(Setting{Name: "EMAIL_PORT", Group: groupEmail, Default: "587", Help: "Its port."},
 		func(c *Config) *int { return &c.Email.Port }),
 	choice(Setting{Name: "EMAIL_TLS", Group: groupEmail, Default: TLSAuto,
-		Help: "auto: implicit TLS on port 465; elsewhere STARTTLS, required when a password is sent off this machine and used where offered otherwise."},
+		Help: "auto: implicit TLS on port 465; elsewhere STARTTLS, required when a password is sent off this machine and used where offered otherwise. Certificates are verified, but by opportunistic, and by auto where no password leaves this machine."},
 		func(c *Config) *string { return &c.Email.TLS }, TLSAuto, TLSRequired, TLSImplicit, TLSOpportunistic, TLSNone),
 	choice(Setting{Name: "EMAIL_AUTH_TYPE", Group: groupEmail, Default: AuthNone,
 		Help: "How to log in at the mail server. auto takes the best it offers."},
