@@ -19,6 +19,10 @@ const (
 	lastRetry   = 30 * time.Second // no more than that
 	requeryGap  = 5 * time.Second  // between manifests, however often they are asked for
 	failureEach = time.Second      // BookFailed at most that often
+	// atOnce is not zero: in a synctest bubble Go 1.26's race detector crashes on
+	// timers that have expired when they are set, where several goroutines have
+	// them.
+	atOnce = time.Nanosecond
 )
 
 // KeeperOptions say how a Keeper works.

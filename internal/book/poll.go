@@ -81,7 +81,7 @@ func (k *Keeper) readAll(resources []health.Resource) {
 func (k *Keeper) pause(ctx context.Context, soonest, next time.Time) {
 	requery := k.requery
 	for {
-		timer := time.NewTimer(time.Until(next))
+		timer := time.NewTimer(max(time.Until(next), atOnce))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -382,6 +383,7 @@ func TestOrderedMessages(t *testing.T) {
 			t.Errorf("a frame %s after the period became a minute", time.Since(back))
 		}
 		jump := b.subscribe(Jump)
+		synctest.Wait() // until jump has it on its list
 		b.must(b.Feed(Jump).Noise())
 		if a, c := b.message(jump, time.Second), b.message(jump, time.Second); a != updateMessage || !strings.HasPrefix(c, `{"action":"disconnect","uri":"","uuid":"`) {
 			t.Errorf("noise on jump: %q %q", a, c)

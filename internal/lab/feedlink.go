@@ -184,7 +184,7 @@ func (f *feed) read(c *feedLink) error {
 // write sends what is queued, pings, and drops the connection when its token
 // expires.
 func (c *feedLink) write() error {
-	expiry := time.NewTimer(time.Until(c.expires))
+	expiry := time.NewTimer(max(time.Until(c.expires), atOnce))
 	defer expiry.Stop()
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()

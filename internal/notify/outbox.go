@@ -31,6 +31,10 @@ const (
 	batch     = 20              // mails taken from the store at once
 	idle      = time.Hour       // between looks at a store that has nothing due
 	storeWait = 5 * time.Second // for one call to the store
+	// atOnce is not zero: in a synctest bubble Go 1.26's race detector crashes on
+	// timers that have expired when they are set, where several goroutines have
+	// them.
+	atOnce = time.Nanosecond
 	// On stopping, a message on its way to the server has this long to be
 	// accepted, and its mark that much longer: cutting it could tell people twice.
 	// Together they stay within the time in which a server has to stop.
@@ -118,7 +122,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer cancel()
 	marking, cancel := graceful(ctx, sendGrace+markGrace)
 	defer cancel()
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(atOnce)
 	defer timer.Stop()
 	for {
 		select {
@@ -144,7 +148,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		if err != nil {
 			wait = backoff(o.storeTries)
 		}
-		timer.Reset(wait)
+		timer.Reset(max(wait, atOnce))
 	}
 }
 
