@@ -122,7 +122,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer cancel()
 	marking, cancel := graceful(ctx, sendGrace+markGrace)
 	defer cancel()
-	timer := time.NewTimer(atOnce)
+	o.Wake() // there may be mail from an earlier run
+	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
 		select {

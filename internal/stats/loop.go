@@ -67,7 +67,8 @@ func (l *loop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer l.wg.Wait()
 	defer cancel()
-	timer := time.NewTimer(atOnce)
+	l.act(ctx, time.Now())
+	timer := time.NewTimer(max(time.Until(l.due()), atOnce))
 	defer timer.Stop()
 	for {
 		select {
