@@ -69,7 +69,7 @@ func TestValues(t *testing.T) {
 		{"HEALTH_LAST_ACTIVE", []string{"5m", "30d"}, map[string]string{"2w": "14d"}, map[string]string{"0": "at least 1ms", "-1s": "at least 1ms", "31d": "at most 30d"}},
 		{"RECONNECT_RELAY_EVERY", []string{"30s", "1d"}, map[string]string{"24h": "1d", "365d": "1y"}, map[string]string{"0": "at least 5s", "11y": "token", "999y": "a duration"}},
 		{"HEALTH_FLAP_EVENTS", []string{"0", "2"}, map[string]string{"+5": "5"}, map[string]string{"1": "0 or at least 2", "-5": "0 or at least 2", "5.5": "whole", "1000000": "0 turns it off"}},
-		{"HEALTH_EVENTS", []string{"1", "20"}, nil, map[string]string{"0": "at least 1", "-1": "at least 1", "1000000000": "memory"}},
+		{"HEALTH_EVENTS", []string{"1", "20"}, nil, map[string]string{"0": "at least 1", "-1": "at least 1", "1000000000": "store keeps"}},
 		{"HEALTH_CONFIRM_UP", []string{"3"}, nil, map[string]string{"0": "at least 1"}},
 		{"LISTEN", []string{":3007", "127.0.0.1:0", "[::1]:3007", "lab.example.org:80", "unix:/run/status.sock"}, map[string]string{"unix:/a/../b": "unix:/b"},
 			map[string]string{"systemd": "not have", "systemd:http": "not have", "3007": ":3007", "h": "host:port", "h:http": "port number", "unix:rel": "absolute", "unix:/" + long + long: "107", "unix:/a/": "absolute", "https://h:1": "host:port", "a b:1": "host:port", "unix:@x": "absolute"}},

@@ -96,7 +96,7 @@ var healthRows = []Setting{
 	count(Setting{Name: "HEALTH_EVENTS", Group: groupHealth, Default: "100",
 		Help: "Newest events kept of each experiment."},
 		func(c *Config) *int { return &c.Health.Events },
-		limits[int]{lo: 1, hi: 100_000, why: "events of all experiments are held in memory"}),
+		limits[int]{lo: 1, hi: 100_000, why: "the store keeps that many of each experiment"}),
 	duration(Setting{Name: "HEALTH_LOG_EVERY", Group: groupHealth, Default: "10m",
 		Help: "One log entry with the overall status."},
 		func(c *Config) *time.Duration { return &c.Health.LogEvery },
