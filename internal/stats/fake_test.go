@@ -1,8 +1,10 @@
 package stats
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -30,7 +32,7 @@ type fake struct {
 	mu         sync.Mutex
 	asked      int
 	opened     []time.Duration
-	open, most int
+	open, most int // the subscriber's connections: now, and the most at once
 }
 
 // peer is the service's end of a connection.
@@ -87,15 +89,39 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	n := len(f.opened)
 	f.opened = append(f.opened, time.Since(f.began))
-	f.open++
-	f.most = max(f.most, f.open)
 	f.mu.Unlock()
 	p := &peer{ws: ws, gone: make(chan struct{}), t: f.t}
 	f.feed(n, p)
 	_ = ws.Close() // as abruptly as the services do
+}
+
+// dial connects the subscriber, and counts its connections at its own end: the
+// service learns of a close a moment after the next one may have been opened.
+func (f *fake) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := f.net.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
-	f.open--
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	f.open++
+	f.most = max(f.most, f.open)
+	return &dialled{Conn: conn, closed: sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.open--
+	})}, nil
+}
+
+// dialled is the subscriber's end of a connection.
+type dialled struct {
+	net.Conn
+	closed func()
+}
+
+func (c *dialled) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
 }
 
 // listen reads the client's end, so that pings are answered and its end is seen.

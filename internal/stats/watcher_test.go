@@ -49,7 +49,7 @@ func (f *fake) watch(changes ...change) *watcher {
 	log.SetLevel(logrus.DebugLevel)
 	client := &http.Client{Transport: &http.Transport{DialContext: f.net.DialContext, DisableKeepAlives: true}}
 	cfg := Config{
-		Source: health.Relay, Dial: f.net.DialContext, Patience: 30 * time.Second, Log: log,
+		Source: health.Relay, Dial: f.dial, Patience: 30 * time.Second, Log: log,
 		Access: func(ctx context.Context) (string, time.Time, error) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+fakeAddr+"/ask", nil)
 			if err != nil {
