@@ -142,7 +142,8 @@ var mayImport = map[string][]string{
 	"serve":              {"internal/health", "serve/models", "serve/restapi"},
 	"internal/app": {
 		"internal/config", "internal/relay", "internal/jump", "internal/stats", "internal/book", "internal/notify",
-		"internal/store", "internal/telemetry", "internal/observer", "internal/health", "serve",
+		"internal/store", "internal/history", "internal/telemetry", "internal/telemetry/statusport", "internal/observer",
+		"internal/health", "serve",
 	},
 	"cmd/status": {
 		"internal/app", "internal/config", "internal/relay", "internal/jump", "internal/stats", "internal/book", "internal/notify",

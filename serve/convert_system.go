@@ -17,9 +17,13 @@ func system(snap *health.Snapshot, info SystemInfo, notReady []string) *models.S
 		Version:  &info.Version,
 		Started:  at(info.Started),
 		Warnings: nonNil(info.Warnings),
-		Counts:   counts(snap.Counts),
-		Issues:   make([]*models.SystemIssue, 0, len(snap.Issues)),
-		Sources:  make([]*models.SourceReport, 0, len(snap.Sources)),
+
+		Connections: connections(info.Connections),
+		Timings:     timings(info.Timings),
+
+		Counts:  counts(snap.Counts),
+		Issues:  make([]*models.SystemIssue, 0, len(snap.Issues)),
+		Sources: make([]*models.SourceReport, 0, len(snap.Sources)),
 		Book: &models.BookReport{
 			Answering:    &snap.Book.Answering,
 			LastManifest: atIfKnown(snap.Book.LastManifest),

@@ -51,6 +51,9 @@ type SystemInfo struct {
 	Mail     MailInfo
 	Store    StoreInfo
 	Warnings []string // what the check of the settings had to say
+
+	Connections []ConnectionInfo // of each place, sorted by name
+	Timings     []TimingInfo     // sorted by name
 }
 
 // MailInfo is how the sending of mail is doing. It counts deliveries, one for each

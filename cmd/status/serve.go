@@ -22,7 +22,9 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until it gets SIGTERM or SIGINT; it then stops cleanly with exit
-status 0. A second signal ends it at once. SIGHUP reopens the log file.
+status 0. A second signal ends it at once. SIGHUP reopens the log file, and reads
+STATUS_ADMIN_TLS_CERT, its key, STATUS_ADMIN_CLIENT_CA and STATUS_METRICS_POLICY_FILE
+again.
 
 ` + config.Help(),
 		Args: cobra.NoArgs,
@@ -67,11 +69,21 @@ func serveWith(ctx context.Context, c *config.Config, warnings []config.Warning,
 		log.Warn(warning)
 	}
 
-	defer reopenOnHangup(ctx, log)()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from now on: it would end us while we start
+	defer signal.Stop(hangup)
 
 	server, err := app.New(ctx, app.Options{Config: c, Warnings: texts, Version: versionText(), Log: log})
 	if err == nil {
+		stop := reloadOn(ctx, hangup, func() {
+			for _, err := range []error{log.Reopen(), server.Reload()} {
+				if err != nil {
+					log.Error(err)
+				}
+			}
+		})
 		err = server.Run(ctx)
+		stop()
 	}
 	if err != nil && ctx.Err() != nil {
 		return nil // asked to stop while it was starting
@@ -85,10 +97,8 @@ func serveWith(ctx context.Context, c *config.Config, warnings []config.Warning,
 	return nil
 }
 
-// reopenOnHangup reopens the log at each SIGHUP until it is stopped.
-func reopenOnHangup(ctx context.Context, log *telemetry.Log) (stop func()) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+// reloadOn reloads at each signal until it is stopped.
+func reloadOn(ctx context.Context, signals <-chan os.Signal, reload func()) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var listening sync.WaitGroup
 	listening.Go(func() {
@@ -96,15 +106,12 @@ func reopenOnHangup(ctx context.Context, log *telemetry.Log) (stop func()) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-hangup:
-				if err := log.Reopen(); err != nil {
-					log.Error(err)
-				}
+			case <-signals:
+				reload()
 			}
 		}
 	})
 	return func() {
-		signal.Stop(hangup)
 		cancel()
 		listening.Wait()
 	}

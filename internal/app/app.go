@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,15 +21,18 @@ import (
 	"labstatus/internal/relay"
 	"labstatus/internal/stats"
 	"labstatus/internal/store"
+	"labstatus/internal/telemetry"
+	"labstatus/internal/telemetry/statusport"
 	"labstatus/serve"
 )
 
 // How long the steps of stopping may take, so that a unit's stop never waits for
 // something that hangs: two seconds in all.
 const (
-	stopTimeout  = time.Second             // for readers of the API
-	partsTimeout = 1600 * time.Millisecond // for all workers, from the beginning of the stop
-	storeTimeout = 150 * time.Millisecond  // for each of the store's last tasks, where it hangs
+	partsTimeout   = 900 * time.Millisecond  // for all workers
+	readersTimeout = 1500 * time.Millisecond // for readers of the API, from the beginning of the stop
+	storeTimeout   = 150 * time.Millisecond  // for each of the store's last tasks, where it hangs
+	leastGrace     = 50 * time.Millisecond   // for a step that comes late
 )
 
 // Options are what a server is made of.
@@ -49,6 +53,7 @@ type Options struct {
 	OnDecision func(health.Decision)
 
 	wrapStore func(store.Store) store.Store // tests put faults in between; nil: none
+	operators *operators                    // New makes them; nil where only a part is made
 }
 
 // App is one server: everything in it, made and not yet running.
@@ -67,6 +72,10 @@ type App struct {
 	outbox  *notify.Outbox // nil where mail is off
 	mailOff []string       // the settings it lacks, then
 	handler http.Handler
+
+	shutdown func(why error) // asks Run to stop, without waiting
+	asked    <-chan error    // what shutdown was told
+	stopping atomic.Bool
 }
 
 // New makes the parts and joins them, in one straight line; nothing runs yet and
@@ -74,7 +83,14 @@ type App struct {
 // for: settings that contradict each other, or a second server on the same store.
 func New(ctx context.Context, o Options) (*App, error) {
 	c := o.Config
-	a := &App{o: o, log: o.Log, started: time.Now()}
+	o.operators = newOperators(c)
+	asked := make(chan error, 1)
+	a := &App{o: o, log: o.Log, started: time.Now(), asked: asked, shutdown: func(why error) {
+		select {
+		case asked <- why:
+		default: // it has been asked before
+		}
+	}}
 
 	engineConfig := health.Config{
 		LastActive: c.Health.LastActive, LastChecked: c.Health.LastChecked, Startup: c.Health.Startup,
@@ -93,7 +109,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.wrapStore != nil {
 		a.store = o.wrapStore(a.store)
 	}
-	a.journal = newJournal(a.store, o.Log, &kept)
+	timed := &timedStore{Store: a.store}
+	a.journal = newJournal(timed, o.Log, &kept)
 
 	bookClient, err := BookClient(c, o)
 	if err != nil {
@@ -114,18 +131,27 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.setUpMail(); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	a.setUpMetrics()
+	timed.committed, a.loop.took = o.operators.metrics.Committed, o.operators.metrics.Turned
 
-	auth, err := readAuth(c, o.Log)
+	readers, admins, err := auths(c, o.Log)
 	if err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
-	a.handler, err = serve.New(serve.Options{
+	if err := a.setUpPort(admins); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	api, err := serve.New(serve.Options{
 		Snapshot: a.loop.snapshot.Load, Events: a.events, AllEvents: a.allEvents,
-		System: a.system, Ready: a.notReady, ReadAuth: auth,
+		System: a.system, Ready: a.notReady, ReadAuth: readers,
 		Title: c.Email.Subject, Link: c.Email.Link, Log: o.Log.WithField("part", "api"),
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.store.Close())
+	}
+	a.handler = api
+	if !c.Admin.Listen.IsSet() {
+		a.handler = a.besideAPI(api, readers)
 	}
 	return a, nil
 }
@@ -166,10 +192,10 @@ func (a *App) Handler() http.Handler { return a.handler }
 func (a *App) Snapshot() *health.Snapshot { return a.loop.snapshot.Load() }
 
 // Run serves until ctx ends or something that it can't do without fails, then
-// stops within a bounded time: input first, then workers, then the store. A stop
-// by ctx is no error.
+// stops within a bounded time: input first, then workers, then readers, then the
+// store. A stop that was asked for is no error.
 func (a *App) Run(ctx context.Context) error {
-	listener, err := a.listen(ctx)
+	listener, admin, err := a.listen(ctx)
 	if err != nil {
 		return errors.Join(err, a.store.Close())
 	}
@@ -178,53 +204,98 @@ func (a *App) Run(ctx context.Context) error {
 	asked := ctx // ends where somebody wants us to stop; ctx also where we can't go on
 	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
-	server := serve.NewServer(a.handler, a.log)
-	var parts sync.WaitGroup
+	ops := a.o.operators
+	var parts, servers sync.WaitGroup
+	serving := func(what *http.Server, on net.Listener) *http.Server {
+		servers.Go(func() {
+			if err := what.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("serve %s: %w", on.Addr(), err))
+			}
+		})
+		return what
+	}
+	public := serving(serve.NewServer(a.handler, a.log), ops.tracker.Listener(placeHTTP, listener))
+	var own *http.Server // nil where operators ask beside the API
+	if admin != nil {
+		own = serving(serve.NewServer(ops.onItsOwn(), a.log), admin)
+	}
 	parts.Go(func() { a.loop.run(ctx) })
 	parts.Go(func() { a.feed(ctx, a.relay, health.Relay) })
 	parts.Go(func() { a.feed(ctx, a.jump, health.Jump) })
 	parts.Go(func() { a.keeper.Run(ctx, func(in health.Input) { a.loop.post(ctx, in) }) })
 	parts.Go(func() { a.logStatus(ctx) })
-	if a.outbox != nil {
+	parts.Go(func() { a.tellSystemd(ctx) })
+	failing := func(what string, run func(context.Context) error) {
 		parts.Go(func() {
-			if err := a.outbox.Run(ctx); err != nil {
-				cancel(fmt.Errorf("deliver mail: %w", err))
+			if err := run(ctx); err != nil {
+				cancel(fmt.Errorf("%s: %w", what, err))
 			}
 		})
 	}
-	parts.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			cancel(fmt.Errorf("serve %s: %w", listener.Addr(), err))
-		}
+	failing("tell systemd that the loop turns", func(ctx context.Context) error { return ops.notifier.Watchdog(ctx, a.loop.lastTurn) })
+	failing("push figures", ops.pusher.Run)
+	failing("report figures", func(ctx context.Context) error {
+		return ops.stages.Run(ctx, func(r telemetry.Report) { ops.pusher.Offer(r.To, r.Values()) })
 	})
-	stopProfile := a.profile(&parts)
+	if a.outbox != nil {
+		failing("deliver mail", a.outbox.Run)
+	}
+	stopProfile := a.profile(&servers)
+	ops.port.Set(statusport.Listening)
+	ops.notifier.Ready()
 
-	<-ctx.Done()
+	shutDown := false
+	select {
+	case <-ctx.Done():
+	case why := <-a.asked:
+		shutDown = true
+		cancel(why)
+	}
 	a.log.WithField("why", context.Cause(ctx).Error()).Warn("stopping")
-	a.stop(ctx, server, stopProfile, &parts)
-	if asked.Err() != nil {
+	a.stopping.Store(true)
+	ops.port.Set(statusport.Stopping)
+	within(leastGrace, ops.notifier.Stopping) // a service manager that hangs is no reason to go on
+	a.stop(ctx, stops{parts: &parts, servers: &servers, public: public, own: own, profile: stopProfile})
+	if asked.Err() != nil || shutDown {
 		return nil
 	}
 	return context.Cause(ctx)
 }
 
+// stops are what a stop has to end.
+type stops struct {
+	parts, servers *sync.WaitGroup
+	public, own    *http.Server // own may be nil
+	profile        func() error
+}
+
 // stop unwinds what Run started. Each step is bounded, so a step that hangs
 // doesn't keep the others from being taken; what could not be ended well is said
-// in the log, and ends with the process.
-func (a *App) stop(ctx context.Context, server *http.Server, stopProfile func() error, parts *sync.WaitGroup) {
+// in the log, and ends with the process. Readers are answered until the workers
+// have ended, and operators to the last.
+func (a *App) stop(ctx context.Context, s stops) {
 	began := time.Now()
 	failed := func(what string, err error) {
 		if err != nil {
 			a.log.WithError(err).Error("stopping: " + what)
 		}
 	}
-	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	parted := within(partsTimeout, s.parts.Wait)
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), max(readersTimeout-time.Since(began), leastGrace))
 	defer done()
-	if err := server.Shutdown(grace); err != nil {
-		failed("close the API", server.Close()) // readers that won't go
+	if err := s.public.Shutdown(grace); err != nil {
+		failed("close the API", s.public.Close()) // readers that won't go
 	}
-	failed("close the profile listener", stopProfile())
-	if !within(partsTimeout-time.Since(began), parts.Wait) {
+	failed("close the profile listener", s.profile())
+	defer func() {
+		if s.own != nil {
+			failed("close the operators' port", s.own.Close())
+		}
+		if !within(leastGrace, s.servers.Wait) {
+			failed("end all servers", errors.New("a listener doesn't close"))
+		}
+	}()
+	if !parted && !within(max(readersTimeout-time.Since(began), leastGrace), s.parts.Wait) {
 		failed("end all parts", errors.New("something still waits for the disk"))
 		return // the store is in use
 	}

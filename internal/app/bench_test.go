@@ -55,6 +55,7 @@ type bench struct {
 	mu       sync.Mutex
 	events   []health.Event
 	decision []health.Decision
+	held     <-chan struct{} // the loop stands still until it is closed; nil: it turns
 }
 
 // inLab runs a story in a bubble, with a lab of the given experiments and a server
@@ -137,6 +138,12 @@ func (b *bench) start() {
 	o.Config, o.Log = c, log
 	o.Listen = func(_ context.Context, _, addr string) (net.Listener, error) { return b.network.Listen(addr) }
 	o.OnDecision = func(d health.Decision) {
+		b.mu.Lock()
+		held := b.held
+		b.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.events = append(b.events, d.Events...)

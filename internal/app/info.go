@@ -35,6 +35,7 @@ func (a *App) system() serve.SystemInfo {
 	if j.Dropped > 0 {
 		info.Store.LastErr = strings.TrimPrefix(fmt.Sprintf("%s; %d events and mails could not be kept", info.Store.LastErr, j.Dropped), "; ")
 	}
+	info.Connections, info.Timings = a.o.operators.connections(), a.o.operators.timings()
 	if a.outbox != nil {
 		s := a.outbox.Status()
 		info.Mail = serve.MailInfo{
@@ -47,9 +48,12 @@ func (a *App) system() serve.SystemInfo {
 
 // notReady lists why the server can't do its work, in words for a maintainer.
 func (a *App) notReady() (reasons []string) {
-	if turned := a.loop.turned.Load(); turned == 0 {
+	if a.stopping.Load() {
+		reasons = append(reasons, "stopping")
+	}
+	if turned := a.loop.lastTurn(); turned.IsZero() {
 		reasons = append(reasons, "starting")
-	} else if late := time.Since(time.Unix(0, turned)); late > loopLate {
+	} else if late := time.Since(turned); late > loopLate {
 		reasons = append(reasons, fmt.Sprintf("the loop has not turned for %s", late.Round(time.Second)))
 	}
 	snapshot := a.Snapshot()

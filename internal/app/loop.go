@@ -19,6 +19,7 @@ type loop struct {
 	render   func(health.Alert) (*health.Mail, error) // nil where mail is off
 	wakeMail func()                                   // a mail has been queued; never waits
 	seen     func(health.Decision)                    // nil: nobody looks
+	took     func(in health.Input, d *health.Decision, step, turn time.Duration)
 	log      logrus.FieldLogger
 	every    time.Duration // between ticks
 
@@ -52,6 +53,14 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
+// lastTurn is when the latest turn ended; zero: none has.
+func (l *loop) lastTurn() time.Time {
+	if ns := l.turned.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
 func (l *loop) take(ctx context.Context, m message) {
 	l.turn(ctx, m.in)
 	if m.done != nil {
@@ -75,7 +84,9 @@ func (l *loop) drain(ctx context.Context) {
 // turn takes in one fact. The order is the promise: what is to be kept is kept
 // first, then readers see it, then book and people are told.
 func (l *loop) turn(ctx context.Context, in health.Input) {
+	began := time.Now()
 	d := l.engine.Step(in)
+	step := time.Since(began)
 	queued := l.journal.keep(ctx, d, l.mail(d.Alert))
 	l.snapshot.Store(l.engine.Snapshot())
 	l.wish(d.Wishes)
@@ -85,6 +96,7 @@ func (l *loop) turn(ctx context.Context, in health.Input) {
 	for _, n := range d.Notes {
 		l.say(n)
 	}
+	l.took(in, &d, step, time.Since(began))
 	l.turned.Store(time.Now().UnixNano())
 	if l.seen != nil {
 		l.seen(d)

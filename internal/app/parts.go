@@ -22,6 +22,7 @@ import (
 	"labstatus/internal/notify"
 	"labstatus/internal/stats"
 	"labstatus/internal/store"
+	"labstatus/internal/telemetry/statusport"
 	"labstatus/serve"
 )
 
@@ -71,7 +72,8 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 func BookClient(c *config.Config, o Options) (*book.Client, error) {
 	client, err := book.NewClient(book.Options{
 		API: c.Book.API(), Audience: c.Book.Audience(), Secret: c.Book.Secret.Reveal(),
-		Timeout: c.Booking.Timeout, Dial: o.Dial,
+		Timeout: c.Booking.Timeout, Dial: o.dial(placeBook), DialTLS: o.dialTLS(placeBook),
+		Proxy: o.proxy(), Wrap: o.wrap(placeBook),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up book: %w", err)
@@ -81,18 +83,22 @@ func BookClient(c *config.Config, o Options) (*book.Client, error) {
 
 // RelayOptions are relay's address and token as the settings describe them.
 func RelayOptions(c *config.Config, o Options, cadence time.Duration) stats.Options {
-	return feedOptions(c.Relay, c.Reconnect.Relay, c, o, cadence, "relay")
+	return feedOptions(c.Relay, c.Reconnect.Relay, c, o, cadence, health.Relay)
 }
 
 // JumpOptions are jump's address and token as the settings describe them.
 func JumpOptions(c *config.Config, o Options, cadence time.Duration) stats.Options {
-	return feedOptions(c.Jump, c.Reconnect.Jump, c, o, cadence, "jump")
+	return feedOptions(c.Jump, c.Reconnect.Jump, c, o, cadence, health.Jump)
 }
 
-func feedOptions(s config.Service, life time.Duration, c *config.Config, o Options, cadence time.Duration, part string) stats.Options {
+func feedOptions(s config.Service, life time.Duration, c *config.Config, o Options, cadence time.Duration, source health.Source) stats.Options {
+	place := string(source)
 	return stats.Options{
-		Audience: s.Audience(), Secret: s.Secret.Reveal(), Life: life, Dial: o.Dial,
-		Patience: c.Health.LastChecked, Cadence: cadence, Log: o.Log.WithField("part", part),
+		Audience: s.Audience(), Secret: s.Secret.Reveal(), Life: life,
+		Dial: o.dial(place), DialTLS: o.dialTLS(place), Proxy: o.proxy(), Wrap: o.wrap(place),
+		Trace:    o.trace(place), //nolint:bodyclose // it only looks
+		Decoded:  o.decoded(source),
+		Patience: c.Health.LastChecked, Cadence: cadence, Log: o.Log.WithField("part", place),
 	}
 }
 
@@ -113,7 +119,7 @@ func SMTPOptions(c *config.Config, o Options) notify.SMTPOptions {
 	return notify.SMTPOptions{
 		Host: c.Email.Host, Port: c.Email.Port, Auth: notify.AuthType(c.Email.AuthType), TLS: notify.TLSMode(c.Email.TLS),
 		User: c.Email.User, Password: c.Email.Password.Reveal(), HELO: c.Email.HELO,
-		Dial: o.Dial, RootCAs: o.RootCAs,
+		Dial: o.dial(placeSMTP), RootCAs: o.RootCAs, Handshake: o.handshake(),
 	}
 }
 
@@ -123,21 +129,59 @@ func Audience(c *config.Config) string {
 	return cmp.Or(strings.TrimSuffix(c.Email.Link, "/"), "status")
 }
 
-func readAuth(c *config.Config, log logrus.FieldLogger) (*serve.Auth, error) {
-	if c.Serve.Read != config.ReadToken {
-		return nil, nil
+// auths are the checks of tokens: of readers, nil where anybody may read, and of
+// those who may change something, nil where nobody can.
+func auths(c *config.Config, log logrus.FieldLogger) (readers, admins *serve.Auth, err error) {
+	if !c.Serve.Secret.IsSet() {
+		return nil, nil, nil // the settings' check sees to it that reading is open then
 	}
-	auth, err := serve.NewAuth(c.Serve.Secret.Reveal(), Audience(c), log)
+	admins, err = serve.NewAuth(c.Serve.Secret.Reveal(), Audience(c), log)
 	if err != nil {
-		return nil, fmt.Errorf("STATUS_API_READ=token: %w", err)
+		return nil, nil, fmt.Errorf("STATUS_SECRET_STATUS: %w", err)
 	}
-	return auth, nil
+	if c.Serve.Read == config.ReadToken {
+		readers = admins
+	}
+	return readers, admins, nil
 }
 
-// listen opens what we serve on. A socket file that an earlier run left behind is
-// taken away where nobody listens on it any more.
-func (a *App) listen(ctx context.Context) (net.Listener, error) {
-	at := a.o.Config.Serve.Listen
+// listen opens what we serve on: for everybody, and the operators' own, nil where
+// there is none.
+func (a *App) listen(ctx context.Context) (public, admin net.Listener, err error) {
+	var sockets statusport.Sockets
+	c := a.o.Config
+	if c.Serve.Listen.Network == "systemd" || c.Admin.Listen.Network == "systemd" {
+		if sockets, err = statusport.Inherited(); err != nil {
+			return nil, nil, err
+		}
+	}
+	// The one with a name first: what is left is the only one.
+	if admin, err = a.listenAdmin(ctx, sockets); err != nil {
+		return nil, nil, errors.Join(err, sockets.Close())
+	}
+	if public, err = a.open(ctx, c.Serve.Listen, sockets, "STATUS_PORT_SERVE or STATUS_LISTEN"); err != nil {
+		err = errors.Join(err, sockets.Close())
+		if admin != nil {
+			err = errors.Join(err, admin.Close())
+		}
+		return nil, nil, err
+	}
+	if err := sockets.Close(); err != nil {
+		a.log.WithError(err).Warn("sockets of systemd's that no setting names can't be closed")
+	}
+	return public, admin, nil
+}
+
+// open begins to listen. A socket file that an earlier run left behind is taken
+// away where nobody listens on it any more.
+func (a *App) open(ctx context.Context, at config.Listen, sockets statusport.Sockets, setting string) (net.Listener, error) {
+	if at.Network == "systemd" {
+		l, err := sockets.Take(at.Address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s (%s): %w", at, setting, err)
+		}
+		return l, nil
+	}
 	listen := a.o.Listen
 	if listen == nil {
 		listen = new(net.ListenConfig).Listen
@@ -149,7 +193,7 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	}
 	l, err := listen(ctx, at.Network, at.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s (STATUS_PORT_SERVE or STATUS_LISTEN): %w", at, err)
+		return nil, fmt.Errorf("listen on %s (%s): %w", at, setting, err)
 	}
 	if at.Network == "unix" {
 		// As open as a port: whoever may reach the folder may ask, a proxy under
@@ -182,7 +226,7 @@ func removeDeadSocket(ctx context.Context, path string) error {
 
 // profile serves pprof on loopback where that is switched on. Not being able to
 // is no reason to leave a laboratory unwatched.
-func (a *App) profile(parts *sync.WaitGroup) (stop func() error) {
+func (a *App) profile(servers *sync.WaitGroup) (stop func() error) {
 	p := a.o.Config.Profile
 	if !p.On {
 		return func() error { return nil }
@@ -194,7 +238,7 @@ func (a *App) profile(parts *sync.WaitGroup) (stop func() error) {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Addr: p.Address(), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	parts.Go(func() {
+	servers.Go(func() {
 		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 			a.log.WithError(err).Error("no profiles are served (STATUS_PROFILE, STATUS_PORT_PROFILE)")
 		}

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -95,10 +96,17 @@ func adviseOnConnection(err error) string {
 	switch {
 	case authority, hostname, invalid:
 		return "book's certificate is not one for this host: check STATUS_HOST_BOOK, the certificate and this host's authorities"
-	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+	case speaksHTTP(err):
 		return "STATUS_SCHEME_BOOK should be http"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: see whether book is running, and check STATUS_HOST_BOOK"
 	}
 	return "see whether book, or the proxy before it, is running"
+}
+
+// speaksHTTP says that our TLS handshake was answered by plain HTTP. net/http says
+// so in its own words only where it made the connection itself.
+func speaksHTTP(err error) bool {
+	record, is := errors.AsType[tls.RecordHeaderError](err)
+	return errors.Is(err, http.ErrSchemeMismatch) || is && string(record.RecordHeader[:]) == "HTTP/"
 }

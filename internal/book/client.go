@@ -35,9 +35,14 @@ type Options struct {
 	Audience string
 	Secret   string        // HS256 key that book was started with
 	Timeout  time.Duration // of one call, connecting included; 0: 5 s
-	// Dial replaces the making of connections, for tests and the simulated
-	// laboratory; nil: TCP.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Dial makes connections; nil: a net.Dialer. DialTLS makes encrypted ones; nil:
+	// Dial does, and TLS is spoken over them.
+	Dial, DialTLS func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy names the proxy of a call; nil: there is none.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Wrap is put around what makes the calls, to watch them; nil: nothing is. What
+	// it gives should pass CloseIdleConnections on, for [Client.Close].
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Client makes calls to book's admin API. It is safe for concurrent use.
@@ -77,8 +82,13 @@ func NewClient(o Options) (*Client, error) {
 		Protocols: new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
-	if o.Dial == nil {
-		transport.Proxy = http.ProxyFromEnvironment
+	transport.Proxy = o.Proxy
+	if o.DialTLS != nil {
+		transport.DialTLSContext = withinCall(o.DialTLS)
+	}
+	var rt http.RoundTripper = transport
+	if o.Wrap != nil {
+		rt = o.Wrap(rt)
 	}
 
 	return &Client{
@@ -86,7 +96,7 @@ func NewClient(o Options) (*Client, error) {
 		timeout: timeout,
 		tokens:  newTokens(o.Audience, o.Secret),
 		http: &http.Client{
-			Transport: transport,
+			Transport: rt,
 			// Following would turn a PUT into a GET, and send the token elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

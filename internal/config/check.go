@@ -101,6 +101,7 @@ func (l *loading) crossCheck() {
 			l.fault("PORT_PROFILE", &Fault{Variable: Prefix + "PORT_PROFILE", Value: p, Want: "another port than the API and the page have"})
 		}
 	}
+	l.checkAdmin(sound)
 	if c.Email.AuthType == AuthNone && c.Email.Password.IsSet() {
 		l.warn(Prefix+"EMAIL_PASSWORD", "not used, because STATUS_EMAIL_AUTH_TYPE is none; auto would use it")
 	}
@@ -110,6 +111,35 @@ func (l *loading) crossCheck() {
 			Want: "another mode, as " + c.Email.AuthType + " sends the password in the clear; only a mail server on this machine may do without"})
 	}
 	l.dropCopies()
+}
+
+// checkAdmin looks at the operators' port: where it is, and its certificate.
+func (l *loading) checkAdmin(sound func(...string) bool) {
+	c := l.config
+	a := c.Admin
+	if !sound("ADMIN_LISTEN", "ADMIN_TLS_CERT", "ADMIN_TLS_KEY", "ADMIN_CLIENT_CA") {
+		return
+	}
+	fault := func(name, value, want string) {
+		l.fault(name, &Fault{Variable: Prefix + name, Value: value, Want: want})
+	}
+	switch {
+	case a.Cert != "" && a.Key == "":
+		fault("ADMIN_TLS_CERT", a.Cert, "set together with STATUS_ADMIN_TLS_KEY")
+	case a.Cert == "" && a.Key != "":
+		fault("ADMIN_TLS_KEY", a.Key, "set together with STATUS_ADMIN_TLS_CERT")
+	case a.Cert != "" && !a.Encrypted():
+		fault("ADMIN_TLS_CERT", a.Cert, "only with STATUS_ADMIN_LISTEN=host:port or https://host:port, as nothing else there speaks TLS")
+	case a.Cert == "" && a.Encrypted():
+		fault("ADMIN_LISTEN", a.Listen.String(), "http://, or STATUS_ADMIN_TLS_CERT and STATUS_ADMIN_TLS_KEY set as well")
+	}
+	if a.ClientCA != "" && a.Cert == "" {
+		fault("ADMIN_CLIENT_CA", a.ClientCA, "only with STATUS_ADMIN_TLS_CERT")
+	}
+	if sound("LISTEN", "PORT_SERVE") && a.Listen.IsSet() && a.Listen.Network == c.Serve.Listen.Network &&
+		a.Listen.Address == c.Serve.Listen.Address && !strings.HasSuffix(a.Listen.Address, ":0") {
+		fault("ADMIN_LISTEN", a.Listen.String(), "another place than the API and the page have, or nothing: they are then served beside them")
+	}
 }
 
 // dropCopies takes out of Cc whoever is in To, or they get every mail twice.

@@ -47,6 +47,8 @@ type Config struct {
 	Health    Health
 	Log       Log
 	Serve     Serve
+	Admin     Admin
+	Metrics   Metrics
 	Profile   Profile
 	Booking   Booking
 	Reconnect Reconnect
@@ -61,6 +63,7 @@ type Config struct {
 type Health struct {
 	LastActive  time.Duration // a stream that sent nothing for longer is not ok
 	LastChecked time.Duration // a source without a frame for longer is not fresh
+	History     time.Duration // how long it is kept when each experiment was well
 	LogEvery    time.Duration // between log entries with the overall status
 	Startup     time.Duration // grace of a new experiment; 0 for none
 	FlapWindow  time.Duration // see Flapping
@@ -89,18 +92,51 @@ type Serve struct {
 	Secret Secret // HS256 key of admin tokens; without it nothing can be changed
 }
 
-// Listen is what net.Listen wants.
+// Listen says where something is served.
 type Listen struct {
-	Network string // "tcp" or "unix"
-	Address string // host:port, or a path
+	Network string // "tcp", "unix", or "systemd" for a socket that systemd has opened
+	Address string // host:port, a path, or the socket's name; empty: the only one passed on
+	Scheme  string // "https" or "http" where one was given; else empty
 }
+
+// IsSet says whether it says anything.
+func (l Listen) IsSet() bool { return l.Network != "" }
 
 // String is the form the setting is written in.
 func (l Listen) String() string {
-	if l.Network == "unix" {
-		return "unix:" + l.Address
+	switch {
+	case l.Network == "systemd" && l.Address == "":
+		return "systemd"
+	case l.Network == "unix", l.Network == "systemd":
+		return l.Network + ":" + l.Address
+	case l.Scheme != "":
+		return l.Scheme + "://" + l.Address
 	}
 	return l.Address
+}
+
+// Admin is the port for operators' tools: condition, figures and profiles. Where
+// Listen is not set they are served beside the API.
+type Admin struct {
+	Listen    Listen
+	Cert, Key string // PEM files; empty: no TLS
+	ClientCA  string // PEM file of who signs the clients' certificates; empty: clients need none
+	Shutdown  bool   // the server can be stopped over HTTP
+}
+
+// Encrypted says whether TLS is spoken at Listen.
+func (a Admin) Encrypted() bool {
+	return a.Listen.Network == "tcp" && (a.Listen.Scheme == "https" || a.Listen.Scheme == "" && a.Cert != "")
+}
+
+// Metrics says which figures of the server itself are shown, and pushed to whom.
+type Metrics struct {
+	Prefix        string        // first part of their names
+	PerExperiment bool          // also series for each experiment, resource and stream
+	Graphite      string        // host:port; empty: nothing is pushed there
+	URL           string        // gets JSON by POST; empty: nobody does
+	Interval      time.Duration // between pushes of everything; 0: only what the policies ask for
+	PolicyFile    string        // JSON; empty: no policies
 }
 
 // Profile is the pprof listener.
@@ -150,6 +186,7 @@ type Email struct {
 	Subject   string
 	HELO      string // may be empty when this host has no usable name
 	GroupWait time.Duration
+	Remind    time.Duration // between reminders of what is still wrong; 0: none
 }
 
 // NeedsPassword reports whether the chosen authentication can't do without.

@@ -91,7 +91,7 @@ func TestUpstreamUnitStartsUnchanged(t *testing.T) {
 	if c.Email.User != "other@b.org" || c.Email.Link != "app.practable.io/tenant/status" || c.Email.To[0].Address != "alpha@a.org" {
 		t.Errorf("mail: %+v", c.Email)
 	}
-	if c.Reconnect.Jump != 24*time.Hour || c.Log.Level != logrus.WarnLevel || c.Serve.Listen != (Listen{"tcp", ":3007"}) {
+	if c.Reconnect.Jump != 24*time.Hour || c.Log.Level != logrus.WarnLevel || c.Serve.Listen != (Listen{Network: "tcp", Address: ":3007"}) {
 		t.Errorf("got %+v", c)
 	}
 
@@ -124,7 +124,7 @@ func TestDocumentedDefaults(t *testing.T) {
 	if !reflect.DeepEqual(c, d) {
 		t.Errorf("loaded %+v\nDefault %+v", c, d)
 	}
-	want := Health{LastActive: 10 * time.Second, LastChecked: 30 * time.Second, LogEvery: 10 * time.Minute, Startup: time.Minute,
+	want := Health{LastActive: 10 * time.Second, LastChecked: 30 * time.Second, History: 90 * 24 * time.Hour, LogEvery: 10 * time.Minute, Startup: time.Minute,
 		FlapWindow: 10 * time.Minute, Events: 100, FlapEvents: 5, ConfirmDown: 1, ConfirmUp: 1}
 	if d.Health != want || !d.Health.Flapping() {
 		t.Errorf("health: %+v", d.Health)

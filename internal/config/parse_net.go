@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -127,9 +128,16 @@ func parsePort(raw string) (int, error) {
 // parseListen accepts host:port and unix:/path. Port 0 asks the system for a
 // free one, which the demo and tests use.
 func parseListen(raw string) (Listen, error) {
-	const want = "host:port, :port or unix:/path"
-	if raw == "systemd" || strings.HasPrefix(raw, "systemd:") {
-		return Listen{}, errors.New(want + "; systemd asks for a socket unit, " + notYet)
+	const want = "host:port, :port, unix:/path or systemd"
+	if raw == "systemd" {
+		return Listen{Network: "systemd"}, nil
+	}
+	if name, ok := strings.CutPrefix(raw, "systemd:"); ok {
+		// systemd.socket(5): up to 255 printable characters, no colon.
+		if name == "" || len(name) > 255 || strings.ContainsRune(name, ':') || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return Listen{}, errors.New("systemd:NAME with the FileDescriptorName of a socket unit, or systemd alone for the only socket")
+		}
+		return Listen{Network: "systemd", Address: name}, nil
 	}
 	if file, ok := strings.CutPrefix(raw, "unix:"); ok {
 		// The kernel's sockaddr_un holds 108 bytes with the final zero.
@@ -152,6 +160,67 @@ func parseListen(raw string) (Listen, error) {
 		return Listen{}, errors.New(want + ", such as 127.0.0.1:3007")
 	}
 	return Listen{Network: "tcp", Address: net.JoinHostPort(host, port)}, nil
+}
+
+// parseAdminListen is parseListen with an optional scheme before host:port.
+func parseAdminListen(raw string) (Listen, error) {
+	scheme, rest, schemed := strings.Cut(raw, "://")
+	if !schemed {
+		return parseListen(raw)
+	}
+	l, err := parseListen(rest)
+	if scheme != "https" && scheme != "http" || err == nil && l.Network != "tcp" {
+		return Listen{}, errors.New("host:port, https://host:port, http://host:port, unix:/path or systemd:NAME")
+	}
+	l.Scheme = scheme
+	return l, err
+}
+
+// parseHostPort accepts what can be dialled.
+func parseHostPort(raw string) (string, error) {
+	host, port, err := net.SplitHostPort(raw)
+	if err != nil || host == "" {
+		return "", errors.New("host:port, such as graphite.example.org:2003")
+	}
+	if _, err := parsePort(port); err != nil {
+		return "", fmt.Errorf("host:port, with %w", err)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !isHostName(host) {
+		return "", errors.New("host:port, such as graphite.example.org:2003")
+	}
+	return raw, nil
+}
+
+// parseURL accepts an address to send to. A user and password in it would be shown
+// with the settings.
+func parseURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return "", errors.New("an address such as https://metrics.example.org/push")
+	}
+	if u.User != nil {
+		return "", errors.New("an address without user and password, which would be shown with the settings")
+	}
+	return raw, nil
+}
+
+// parseMetricPrefix accepts what may begin a name in Graphite and in Prometheus.
+func parseMetricPrefix(raw string) (string, error) {
+	letter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_' }
+	for i, r := range raw {
+		if !letter(r) && (i == 0 || r != '.' && r != '-' && (r < '0' || r > '9')) || i >= 100 {
+			return "", errors.New("a name of letters, digits, dots, - and _ that begins with a letter, such as status or lab.status")
+		}
+	}
+	return raw, nil
+}
+
+// parseFile accepts the path of a file that exists when the server starts, or later.
+func parseFile(raw string) (string, error) {
+	if strings.HasSuffix(raw, "/") {
+		return "", errors.New("the path of a file, not of a folder")
+	}
+	return filepath.Clean(raw), nil
 }
 
 // parseBasePath accepts a URL path and drops the slash at its end.

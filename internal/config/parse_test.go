@@ -72,7 +72,7 @@ func TestValues(t *testing.T) {
 		{"HEALTH_EVENTS", []string{"1", "20"}, nil, map[string]string{"0": "at least 1", "-1": "at least 1", "1000000000": "store keeps"}},
 		{"HEALTH_CONFIRM_UP", []string{"3"}, nil, map[string]string{"0": "at least 1"}},
 		{"LISTEN", []string{":3007", "127.0.0.1:0", "[::1]:3007", "lab.example.org:80", "unix:/run/status.sock"}, map[string]string{"unix:/a/../b": "unix:/b"},
-			map[string]string{"systemd": "not have", "systemd:http": "not have", "3007": ":3007", "h": "host:port", "h:http": "port number", "unix:rel": "absolute", "unix:/" + long + long: "107", "unix:/a/": "absolute", "https://h:1": "host:port", "a b:1": "host:port", "unix:@x": "absolute"}},
+			map[string]string{"systemd:": "FileDescriptorName", "systemd:a:b": "FileDescriptorName", "3007": ":3007", "h": "host:port", "h:http": "port number", "unix:rel": "absolute", "unix:/" + long + long: "107", "unix:/a/": "absolute", "https://h:1": "host:port", "a b:1": "host:port", "unix:@x": "absolute"}},
 		{"STORE", []string{"memory", "/x/status.db", "status.db"}, map[string]string{"Memory": "memory", "/x//y": "/x/y"},
 			map[string]string{"postgres://h/d": "not have", "postgresql://h": "not have", "host=db dbname=x": "not have", "file:x.db": "path alone", "sqlite:///x": "path alone", "/x?mode=ro": "path alone", "/x/": "not a folder", ".": "not a folder", ":memory:": "without the colons"}},
 		{"LOG_LEVEL", []string{"debug", "warn"}, map[string]string{"WARNING": "warn"}, map[string]string{"loud": "one of trace"}},

@@ -15,6 +15,7 @@ const (
 	groupHealth   = "Health"
 	groupEmail    = "Mail"
 	groupServe    = "API and page"
+	groupMetrics  = "Operators"
 	groupLog      = "Log, store and profile"
 )
 
@@ -40,7 +41,7 @@ var Table = slices.Concat(
 			Help: "The same for relay's feed."},
 			func(c *Config) *time.Duration { return &c.Reconnect.Relay }, lifetime),
 	},
-	bookingRows, healthRows, emailRows, serveRows, logRows,
+	bookingRows, healthRows, emailRows, serveRows, metricsRows, logRows,
 )
 
 var lifetime = limits[time.Duration]{lo: 5 * second, hi: 10 * year, why: "a token has to end some day"}
@@ -123,8 +124,8 @@ var serveRows = []Setting{
 	port(Setting{Name: "PORT_SERVE", Group: groupServe, Default: "3007",
 		Help: "Port of the API and the page, on all addresses."},
 		func(c *Config) *int { return &c.Serve.Port }),
-	fills(Setting{Name: "LISTEN", Group: groupServe, Type: "host:port or unix:/path", Worked: "all addresses at STATUS_PORT_SERVE",
-		Help: "Where the API and the page are served, in place of STATUS_PORT_SERVE."},
+	fills(Setting{Name: "LISTEN", Group: groupServe, Type: "host:port, unix:/path, systemd or systemd:NAME", Worked: "all addresses at STATUS_PORT_SERVE",
+		Help: "Where the API and the page are served, in place of STATUS_PORT_SERVE. systemd: a socket unit has opened it; NAME is its FileDescriptorName."},
 		func(c *Config) *Listen { return &c.Serve.Listen }, parseListen, Listen.String),
 	choice(Setting{Name: "API_READ", Group: groupServe, Default: ReadOpen,
 		Help: "open: anybody may read. token: reading takes a token too."},
@@ -132,6 +133,37 @@ var serveRows = []Setting{
 	secret(Setting{Name: "SECRET_STATUS", Group: groupServe,
 		Help: "HS256 key of the tokens that may change something; without it nothing can be changed."},
 		func(c *Config) *Secret { return &c.Serve.Secret }),
+}
+
+var metricsRows = []Setting{
+	fills(Setting{Name: "ADMIN_LISTEN", Group: groupMetrics, Type: "host:port, https://host:port, http://host:port, unix:/path or systemd:NAME", Worked: "beside the API",
+		Help: "Where /metrics, /_status, /_metrics and /debug are served. A host:port alone speaks TLS where STATUS_ADMIN_TLS_CERT is set."},
+		func(c *Config) *Listen { return &c.Admin.Listen }, parseAdminListen, Listen.String),
+	written(Setting{Name: "ADMIN_TLS_CERT", Group: groupMetrics, Type: "path", Help: "PEM file with the certificate of STATUS_ADMIN_LISTEN, and what leads to its root. Read again on SIGHUP."},
+		func(c *Config) *string { return &c.Admin.Cert }, parseFile),
+	written(Setting{Name: "ADMIN_TLS_KEY", Group: groupMetrics, Type: "path", Help: "PEM file with its key."},
+		func(c *Config) *string { return &c.Admin.Key }, parseFile),
+	written(Setting{Name: "ADMIN_CLIENT_CA", Group: groupMetrics, Type: "path", Help: "PEM file with whom clients' certificates there must be signed by. Without it they need none."},
+		func(c *Config) *string { return &c.Admin.ClientCA }, parseFile),
+	boolean(Setting{Name: "SHUTDOWN", Group: groupMetrics, Default: "false",
+		Help: "Let POST /_shutdown and POST /api/v1/shutdown stop the server. They take an admin token, or for the former a connection from this machine."},
+		func(c *Config) *bool { return &c.Admin.Shutdown }),
+	written(Setting{Name: "METRICS_PREFIX", Group: groupMetrics, Type: "name", Default: "status",
+		Help: "First part of the names in /_metrics and in what is pushed."},
+		func(c *Config) *string { return &c.Metrics.Prefix }, parseMetricPrefix),
+	boolean(Setting{Name: "METRICS_PER_EXPERIMENT", Group: groupMetrics, Default: "true",
+		Help: "Show series for each experiment, resource and stream."},
+		func(c *Config) *bool { return &c.Metrics.PerExperiment }),
+	written(Setting{Name: "METRICS_GRAPHITE", Group: groupMetrics, Type: "host:port", Help: "Push all figures to Graphite's plaintext port there."},
+		func(c *Config) *string { return &c.Metrics.Graphite }, parseHostPort),
+	written(Setting{Name: "METRICS_URL", Group: groupMetrics, Type: "https:// or http:// address", Help: "Push all figures there, as JSON by POST."},
+		func(c *Config) *string { return &c.Metrics.URL }, parseURL),
+	duration(Setting{Name: "METRICS_INTERVAL", Group: groupMetrics, Default: "30s", Help: "Between these pushes. 0: only what STATUS_METRICS_POLICY_FILE asks for is pushed."},
+		func(c *Config) *time.Duration { return &c.Metrics.Interval },
+		limits[time.Duration]{lo: second, hi: day, off: true, why: "0 turns it off"}),
+	written(Setting{Name: "METRICS_POLICY_FILE", Group: groupMetrics, Type: "path",
+		Help: "JSON file that says which figures of connections are pushed where and how often. Read again on SIGHUP."},
+		func(c *Config) *string { return &c.Metrics.PolicyFile }, parseFile),
 }
 
 var emailRows = []Setting{
@@ -170,6 +202,10 @@ var emailRows = []Setting{
 		Help: "How long the first event is held so that what belongs together is told in one mail. What is undone meanwhile is not told."},
 		func(c *Config) *time.Duration { return &c.Email.GroupWait },
 		limits[time.Duration]{lo: ms, hi: day, off: true, why: "news that old helps nobody"}),
+	duration(Setting{Name: "EMAIL_REMIND_EVERY", Group: groupEmail, Default: "0s",
+		Help: "Remind of what is still wrong, and acknowledged or silenced by nobody, this long after the last mail that told of a problem, and again and again. 0: never."},
+		func(c *Config) *time.Duration { return &c.Email.Remind },
+		limits[time.Duration]{lo: second, hi: 30 * day, off: true, why: "0 turns it off"}),
 }
 
 var logRows = []Setting{
@@ -183,6 +219,10 @@ var logRows = []Setting{
 	fills(Setting{Name: "STORE", Group: groupLog, Type: "path or memory", Default: "/var/lib/status/status.db",
 		Help: "SQLite file that keeps state, events and mail over a restart; memory keeps nothing. Under systemd, status.db in $STATE_DIRECTORY is the default."},
 		func(c *Config) *Store { return &c.Store }, parseStore, Store.String),
+	duration(Setting{Name: "HISTORY_KEEP", Group: groupLog, Default: "90d",
+		Help: "How long it is kept when each experiment was well, for uptimes and bars."},
+		func(c *Config) *time.Duration { return &c.Health.History },
+		limits[time.Duration]{lo: day, hi: 10 * year, why: "the store would only grow"}),
 	boolean(Setting{Name: "PROFILE", Group: groupLog, Default: "false", Help: "Serve pprof, on loopback only."},
 		func(c *Config) *bool { return &c.Profile.On }),
 	port(Setting{Name: "PORT_PROFILE", Group: groupLog, Default: "6061", Help: "Port of pprof."},

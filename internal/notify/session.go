@@ -146,7 +146,15 @@ func (t *session) encrypt(ctx context.Context, verify bool) (*tls.ConnectionStat
 		return nil, err
 	}
 	conn := tls.Client(t.link.raw, t.smtp.tlsConfig(verify))
-	if err := conn.HandshakeContext(ctx); err != nil {
+	began := time.Now()
+	err := conn.HandshakeContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // the cut was ours
+	}
+	if heard := t.smtp.handshake; heard != nil {
+		heard(time.Since(began), err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	t.link.Conn = conn

@@ -70,6 +70,9 @@ type SMTPOptions struct {
 	// RootCAs are the authorities trusted; the system's when nil.
 	RootCAs  *x509.CertPool
 	Timeouts Timeouts
+	// Handshake hears how long each TLS handshake took and how it ended; nil:
+	// nobody does.
+	Handshake func(took time.Duration, err error)
 	// Transcript, when not nil, hears every talk, with secrets masked.
 	Transcript io.Writer
 }
@@ -93,6 +96,7 @@ type SMTP struct {
 	dial       func(ctx context.Context, network, addr string) (net.Conn, error)
 	roots      *x509.CertPool
 	timeouts   Timeouts
+	handshake  func(took time.Duration, err error)
 	transcript io.Writer
 	local      bool // the server is on this machine
 }
@@ -103,7 +107,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 		host: o.Host, addr: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)),
 		helo: o.HELO, auth: cmp.Or(o.Auth, AuthNone), mode: cmp.Or(o.TLS, TLSAuto),
 		user: o.User, password: func() string { return o.Password }, secrets: newSecrets(o.Password),
-		dial: o.Dial, roots: o.RootCAs, transcript: o.Transcript, local: isLocal(o.Host),
+		dial: o.Dial, roots: o.RootCAs, handshake: o.Handshake, transcript: o.Transcript, local: isLocal(o.Host),
 		timeouts: Timeouts{
 			Attempt: cmp.Or(o.Timeouts.Attempt, 30*time.Second),
 			Stage:   cmp.Or(o.Timeouts.Stage, 10*time.Second),

@@ -2,7 +2,9 @@ package stats
 
 import (
 	"cmp"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -77,7 +79,7 @@ func advice(e *AccessError) string {
 	switch {
 	case strings.Contains(e.Message, "does not match this host"):
 		return audienceAdvice(e)
-	case e.Status == 0 && e.Err != nil && strings.Contains(e.Err.Error(), "server gave HTTP response to HTTPS client"):
+	case speaksHTTP(e.Err):
 		return e.Setting("SCHEME") + " should be http"
 	case strings.Contains(e.Message, "HTTP request to an HTTPS server"), // Go's words
 		strings.Contains(e.Message, "plain HTTP request was sent to HTTPS port"): // nginx's
@@ -101,6 +103,13 @@ func advice(e *AccessError) string {
 		return fmt.Sprintf("something in front of %s refuses us: check %s and %s", svc, host, path)
 	}
 	return ""
+}
+
+// speaksHTTP says that our TLS handshake was answered by plain HTTP. net/http says
+// so in its own words only where it made the connection itself.
+func speaksHTTP(err error) bool {
+	record, is := errors.AsType[tls.RecordHeaderError](err)
+	return errors.Is(err, http.ErrSchemeMismatch) || is && string(record.RecordHeader[:]) == "HTTP/"
 }
 
 // audienceAdvice says what the settings should be, for

@@ -9,10 +9,10 @@ import (
 
 // Limits on what is taken from the network.
 const (
-	maxRecords = 1_000_000 // in one frame
-	maxText    = 64 << 10  // bytes of one string, as it is written in the message
-	maxDepth   = 100       // of arrays and objects within each other
-	roomy      = 1 << 16   // records; more room than that is given back when it isn't used
+	maxRecords = 200_000  // in one frame
+	maxText    = 64 << 10 // bytes of one string, as it is written in the message
+	maxDepth   = 100      // of arrays and objects within each other
+	roomy      = 1 << 16  // records; more room than that is given back when it isn't used
 )
 
 // Decoder reads the messages of a stats feed. It works in memory that it uses

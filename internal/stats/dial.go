@@ -34,19 +34,31 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 	// wait for a peer that says nothing: the connection is cut under it.
 	cut := func() bool { return true }
 	dial := s.cfg.Dial
-	d := websocket.Dialer{TLSClientConfig: s.cfg.TLS, HandshakeTimeout: handshakeTimeout, ReadBufferSize: readBuffer}
 	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-		d.Proxy = http.ProxyFromEnvironment
+		dial = new(net.Dialer).DialContext
 	}
-	d.NetDialContext = func(dialing context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(dialing, network, addr)
-		if err == nil {
-			cut = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	held := func(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+		return func(dialing context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(dialing, network, addr)
+			if err == nil {
+				cut = context.AfterFunc(ctx, func() { _ = conn.Close() })
+			}
+			return conn, err
 		}
-		return conn, err
 	}
-	ws, resp, err := d.DialContext(ctx, uri, nil) //nolint:bodyclose // gorilla reads it and hands out a copy in memory
+	d := websocket.Dialer{
+		NetDialContext: held(dial), Proxy: s.cfg.Proxy, TLSClientConfig: s.cfg.TLS,
+		HandshakeTimeout: handshakeTimeout, ReadBufferSize: readBuffer,
+	}
+	if s.cfg.DialTLS != nil && s.direct(uri) {
+		d.NetDialTLSContext = held(s.cfg.DialTLS)
+	}
+	traced, done := ctx, func(*http.Response, error) {}
+	if s.cfg.Trace != nil {
+		traced, done = s.cfg.Trace(ctx) //nolint:bodyclose // it only looks
+	}
+	ws, resp, err := d.DialContext(traced, uri, nil) //nolint:bodyclose // gorilla reads it and hands out a copy in memory
+	done(resp, err)
 	if !cut() && err == nil {
 		_ = ws.Close()
 		err = context.Cause(ctx)
@@ -55,6 +67,21 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, place(uri), s.whyNot(uri, resp, err))
 	}
 	return newLine(ws, s.cfg.limit), expires, nil
+}
+
+// direct says that no proxy stands before the address. gorilla would reach the proxy
+// itself by what is for the service.
+func (s *Subscriber) direct(uri string) bool {
+	if s.cfg.Proxy == nil {
+		return true
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return false
+	}
+	u.Scheme = strings.Replace(u.Scheme, "ws", "http", 1)
+	proxy, err := s.cfg.Proxy(&http.Request{URL: u})
+	return err == nil && proxy == nil
 }
 
 // whyNot words a failed handshake.

@@ -49,8 +49,12 @@ func (l *loop) message(e event) {
 	count := &l.s.count
 	count.messages.Add(1)
 	count.bytes.Add(uint64(len(e.msg)))
-	l.from, l.at = e.conn, e.at
+	l.from, l.at, l.handled = e.conn, e.at, 0
+	began := time.Now()
 	skipped := l.decoder.Decode(e.msg, l.taken)
+	if l.s.cfg.Decoded != nil {
+		l.s.cfg.Decoded(time.Since(began) - l.handled)
+	}
 	count.null.Add(uint64(skipped.Null))
 	count.objects.Add(uint64(skipped.Objects))
 	count.others.Add(uint64(skipped.Others))
@@ -60,6 +64,8 @@ func (l *loop) message(e event) {
 
 // frame takes one frame of the message being read.
 func (l *loop) frame(conns []health.Conn) {
+	began := time.Now()
+	defer func() { l.handled += time.Since(began) }()
 	c := l.from
 	switch {
 	case c == l.next:

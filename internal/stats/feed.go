@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -18,12 +19,20 @@ type Options struct {
 	Audience string
 	Secret   string        // HS256 key of its tokens
 	Life     time.Duration // of a token; 0: a day
-	// HTTP makes the access calls; nil: a client made of Dial and TLS.
-	HTTP     *http.Client
-	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
-	TLS      *tls.Config                                                       // nil: the system's
-	Patience time.Duration                                                     // see Config
-	Cadence  time.Duration                                                     // see Config
+	// HTTP makes the access calls; nil: a client made of Dial, DialTLS, TLS, Proxy
+	// and Wrap.
+	HTTP *http.Client
+	// Dial makes connections; nil: a net.Dialer. DialTLS makes encrypted ones; nil:
+	// Dial does, and TLS is spoken over them as TLS says.
+	Dial, DialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLS           *tls.Config                                                          // nil: the system's
+	Proxy         func(*http.Request) (*url.URL, error)                                // of a connection; nil: none
+	Wrap          func(http.RoundTripper) http.RoundTripper                            // put around what makes access calls; nil: nothing is
+	Trace         func(context.Context) (context.Context, func(*http.Response, error)) // see Config
+	Decoded       func(took time.Duration)                                             // see Config
+
+	Patience time.Duration // see Config
+	Cadence  time.Duration // see Config
 	Log      logrus.FieldLogger
 }
 
@@ -32,10 +41,15 @@ type Options struct {
 func New(o Options, c ServiceConfig) *Subscriber {
 	c.Audience, c.Secret, c.Life, c.HTTP = o.Audience, o.Secret, o.Life, o.HTTP
 	if c.HTTP == nil {
-		c.HTTP = &http.Client{Transport: transport(o)}
+		var rt http.RoundTripper = transport(o)
+		if o.Wrap != nil {
+			rt = o.Wrap(rt)
+		}
+		c.HTTP = &http.Client{Transport: rt}
 	}
 	return NewSubscriber(Config{
-		Source: c.Name, Access: NewService(c).Access, Dial: o.Dial, TLS: o.TLS,
+		Source: c.Name, Access: NewService(c).Access, Dial: o.Dial, DialTLS: o.DialTLS, TLS: o.TLS, Proxy: o.Proxy,
+		Trace: o.Trace, Decoded: o.Decoded,
 		Patience: o.Patience, Cadence: o.Cadence, Log: o.Log,
 	})
 }
@@ -49,20 +63,25 @@ func transport(o Options) *http.Transport {
 		dial = new(net.Dialer).DialContext
 	}
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if call, ok := ctx.Value(callKey{}).(context.Context); ok {
-				ctx = call
-			}
-			return dial(ctx, network, addr)
-		},
+		DialContext:            withinCall(dial),
+		Proxy:                  o.Proxy,
 		TLSClientConfig:        o.TLS,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxAnswer,
 	}
-	if o.Dial == nil {
-		t.Proxy = http.ProxyFromEnvironment
+	if o.DialTLS != nil {
+		t.DialTLSContext = withinCall(o.DialTLS)
 	}
 	return t
+}
+
+func withinCall(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if call, ok := ctx.Value(callKey{}).(context.Context); ok {
+			ctx = call
+		}
+		return dial(ctx, network, addr)
+	}
 }
 
 // callKey is where a call's context carries itself.

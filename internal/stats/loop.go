@@ -52,6 +52,7 @@ type loop struct {
 	latest  time.Time           // of all events
 	from    *conn               // of the message being decoded
 	at      time.Time           // of the message being decoded
+	handled time.Duration       // time that its frames have taken, once decoded
 
 	say voice
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -20,10 +22,17 @@ type Config struct {
 	// says when the service will drop that connection; zero: never. It is called
 	// from several goroutines.
 	Access func(ctx context.Context) (uri string, expires time.Time, err error)
-	// Dial makes network connections; nil: a net.Dialer, by way of the proxy that
-	// the environment names.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	TLS  *tls.Config // for wss; nil: the system's
+	// Dial makes network connections; nil: a net.Dialer. DialTLS makes encrypted
+	// ones; nil: Dial does, and TLS is spoken over them as TLS says.
+	Dial, DialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLS           *tls.Config                           // for wss; nil: the system's
+	Proxy         func(*http.Request) (*url.URL, error) // of a connection; nil: none
+	// Trace watches the opening of a websocket: done hears how it ended. Nil:
+	// nobody does.
+	Trace func(ctx context.Context) (traced context.Context, done func(resp *http.Response, err error))
+	// Decoded hears how long a message took to decode, without what became of its
+	// frames. Nil: nobody does.
+	Decoded func(took time.Duration)
 	// Patience is how long a feed may be silent before a second connection is
 	// tried, where the cadence of its frames doesn't ask for more; 0: 30 s.
 	Patience time.Duration

@@ -27,6 +27,10 @@ type System struct {
 	// Required: true
 	Book *BookReport `json:"book"`
 
+	// what each place that opens or accepts connections has counted since the start
+	// Required: true
+	Connections []*ConnectionPlace `json:"connections"`
+
 	// counts
 	// Required: true
 	Counts *Counts `json:"counts"`
@@ -60,6 +64,10 @@ type System struct {
 	// Required: true
 	Store *StoreReport `json:"store"`
 
+	// how long things take, sorted by name
+	// Required: true
+	Timings []*Timing `json:"timings"`
+
 	// version
 	// Required: true
 	Version *string `json:"version"`
@@ -78,6 +86,10 @@ func (m *System) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateBook(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateConnections(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -110,6 +122,10 @@ func (m *System) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateStore(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateTimings(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -158,6 +174,37 @@ func (m *System) validateBook(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *System) validateConnections(formats strfmt.Registry) error {
+
+	if err := validate.Required("connections", "body", m.Connections); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.Connections); i++ {
+		if typeutils.IsZero(m.Connections[i]) { // not required
+			continue
+		}
+
+		if m.Connections[i] != nil {
+			if err := m.Connections[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("connections" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("connections" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -328,6 +375,37 @@ func (m *System) validateStore(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *System) validateTimings(formats strfmt.Registry) error {
+
+	if err := validate.Required("timings", "body", m.Timings); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.Timings); i++ {
+		if typeutils.IsZero(m.Timings[i]) { // not required
+			continue
+		}
+
+		if m.Timings[i] != nil {
+			if err := m.Timings[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("timings" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("timings" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
 func (m *System) validateVersion(formats strfmt.Registry) error {
 
 	if err := validate.Required("version", "body", m.Version); err != nil {
@@ -354,6 +432,10 @@ func (m *System) ContextValidate(ctx context.Context, formats strfmt.Registry) e
 		res = append(res, err)
 	}
 
+	if err := m.contextValidateConnections(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateCounts(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -371,6 +453,10 @@ func (m *System) ContextValidate(ctx context.Context, formats strfmt.Registry) e
 	}
 
 	if err := m.contextValidateStore(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateTimings(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -396,6 +482,35 @@ func (m *System) contextValidateBook(ctx context.Context, formats strfmt.Registr
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *System) contextValidateConnections(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Connections); i++ {
+
+		if m.Connections[i] != nil {
+
+			if typeutils.IsZero(m.Connections[i]) { // not required
+				return nil
+			}
+
+			if err := m.Connections[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("connections" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("connections" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -517,6 +632,35 @@ func (m *System) contextValidateStore(ctx context.Context, formats strfmt.Regist
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *System) contextValidateTimings(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Timings); i++ {
+
+		if m.Timings[i] != nil {
+
+			if typeutils.IsZero(m.Timings[i]) { // not required
+				return nil
+			}
+
+			if err := m.Timings[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("timings" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("timings" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil

@@ -265,6 +265,73 @@ func init() {
         }
       }
     },
+    "ConnectionPlace": {
+      "description": "for a dialer, attempted is established + dialing + the sum of failed",
+      "type": "object",
+      "required": [
+        "name",
+        "kind",
+        "attempted",
+        "established",
+        "dialing",
+        "open",
+        "failed",
+        "accept_errors",
+        "read_bytes",
+        "written_bytes"
+      ],
+      "properties": {
+        "accept_errors": {
+          "description": "of a listener",
+          "type": "integer",
+          "format": "int64"
+        },
+        "attempted": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "dialing": {
+          "description": "under way",
+          "type": "integer",
+          "format": "int64"
+        },
+        "established": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "failed": {
+          "description": "by reason (resolution, refused, timeout, tls, canceled, unknown); those that are not 0",
+          "type": "object",
+          "additionalProperties": {
+            "type": "integer",
+            "format": "int64"
+          }
+        },
+        "kind": {
+          "type": "string",
+          "enum": [
+            "dialer",
+            "listener"
+          ]
+        },
+        "name": {
+          "type": "string",
+          "example": "relay"
+        },
+        "open": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "read_bytes": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "written_bytes": {
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
     "ConnectionReport": {
       "description": "A connection of the experiment. A jump_report without connected means that there is no connection at present.",
       "type": "object",
@@ -919,7 +986,9 @@ func init() {
         "book",
         "mail",
         "store",
-        "warnings"
+        "warnings",
+        "connections",
+        "timings"
       ],
       "properties": {
         "as_of": {
@@ -930,6 +999,13 @@ func init() {
         },
         "book": {
           "$ref": "#/definitions/BookReport"
+        },
+        "connections": {
+          "description": "what each place that opens or accepts connections has counted since the start",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ConnectionPlace"
+          }
         },
         "counts": {
           "$ref": "#/definitions/Counts"
@@ -968,6 +1044,13 @@ func init() {
         "store": {
           "$ref": "#/definitions/StoreReport"
         },
+        "timings": {
+          "description": "how long things take, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Timing"
+          }
+        },
         "version": {
           "type": "string"
         },
@@ -1004,6 +1087,42 @@ func init() {
         "text": {
           "type": "string",
           "example": "relay has no fresh reports"
+        }
+      }
+    },
+    "Timing": {
+      "type": "object",
+      "required": [
+        "name",
+        "count",
+        "mean_seconds",
+        "max_seconds",
+        "p50_seconds",
+        "p95_seconds"
+      ],
+      "properties": {
+        "count": {
+          "description": "since the start",
+          "type": "integer",
+          "format": "int64"
+        },
+        "max_seconds": {
+          "type": "number"
+        },
+        "mean_seconds": {
+          "type": "number"
+        },
+        "name": {
+          "type": "string",
+          "example": "dialer.relay.open"
+        },
+        "p50_seconds": {
+          "description": "of the latest 256",
+          "type": "number"
+        },
+        "p95_seconds": {
+          "description": "of the latest 256",
+          "type": "number"
         }
       }
     }
@@ -1315,6 +1434,73 @@ func init() {
         }
       }
     },
+    "ConnectionPlace": {
+      "description": "for a dialer, attempted is established + dialing + the sum of failed",
+      "type": "object",
+      "required": [
+        "name",
+        "kind",
+        "attempted",
+        "established",
+        "dialing",
+        "open",
+        "failed",
+        "accept_errors",
+        "read_bytes",
+        "written_bytes"
+      ],
+      "properties": {
+        "accept_errors": {
+          "description": "of a listener",
+          "type": "integer",
+          "format": "int64"
+        },
+        "attempted": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "dialing": {
+          "description": "under way",
+          "type": "integer",
+          "format": "int64"
+        },
+        "established": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "failed": {
+          "description": "by reason (resolution, refused, timeout, tls, canceled, unknown); those that are not 0",
+          "type": "object",
+          "additionalProperties": {
+            "type": "integer",
+            "format": "int64"
+          }
+        },
+        "kind": {
+          "type": "string",
+          "enum": [
+            "dialer",
+            "listener"
+          ]
+        },
+        "name": {
+          "type": "string",
+          "example": "relay"
+        },
+        "open": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "read_bytes": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "written_bytes": {
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
     "ConnectionReport": {
       "description": "A connection of the experiment. A jump_report without connected means that there is no connection at present.",
       "type": "object",
@@ -1969,7 +2155,9 @@ func init() {
         "book",
         "mail",
         "store",
-        "warnings"
+        "warnings",
+        "connections",
+        "timings"
       ],
       "properties": {
         "as_of": {
@@ -1980,6 +2168,13 @@ func init() {
         },
         "book": {
           "$ref": "#/definitions/BookReport"
+        },
+        "connections": {
+          "description": "what each place that opens or accepts connections has counted since the start",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ConnectionPlace"
+          }
         },
         "counts": {
           "$ref": "#/definitions/Counts"
@@ -2018,6 +2213,13 @@ func init() {
         "store": {
           "$ref": "#/definitions/StoreReport"
         },
+        "timings": {
+          "description": "how long things take, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Timing"
+          }
+        },
         "version": {
           "type": "string"
         },
@@ -2054,6 +2256,42 @@ func init() {
         "text": {
           "type": "string",
           "example": "relay has no fresh reports"
+        }
+      }
+    },
+    "Timing": {
+      "type": "object",
+      "required": [
+        "name",
+        "count",
+        "mean_seconds",
+        "max_seconds",
+        "p50_seconds",
+        "p95_seconds"
+      ],
+      "properties": {
+        "count": {
+          "description": "since the start",
+          "type": "integer",
+          "format": "int64"
+        },
+        "max_seconds": {
+          "type": "number"
+        },
+        "mean_seconds": {
+          "type": "number"
+        },
+        "name": {
+          "type": "string",
+          "example": "dialer.relay.open"
+        },
+        "p50_seconds": {
+          "description": "of the latest 256",
+          "type": "number"
+        },
+        "p95_seconds": {
+          "description": "of the latest 256",
+          "type": "number"
         }
       }
     }

@@ -22,48 +22,6 @@ import (
 	"labstatus/internal/telemetry/statusport"
 )
 
-func TestAddresses(t *testing.T) {
-	for text, want := range map[string]statusport.Address{
-		"127.0.0.1:9000":     {Network: "tcp", At: "127.0.0.1:9000"},
-		":9000":              {Network: "tcp", At: ":9000"},
-		"[::1]:9000":         {Network: "tcp", At: "[::1]:9000"},
-		"http://localhost:1": {Network: "tcp", At: "localhost:1", Scheme: "http"},
-		"https://lab:443":    {Network: "tcp", At: "lab:443", Scheme: "https"},
-		"unix:/run/s.sock":   {Network: "unix", At: "/run/s.sock"},
-		"systemd:admin":      {Network: "systemd", At: "admin"},
-	} {
-		got, err := statusport.ParseAddress(text)
-		if err != nil || got != want || got.String() != text {
-			t.Errorf("%s: %+v (%s), %v", text, got, got, err)
-		}
-	}
-	for _, text := range []string{
-		"", "lab", "lab:", "http://lab", "http://unix:/x", "https://systemd:a", "ftp://lab:1", "unix:", "systemd:", "launchd:x", "https://lab:1/path:",
-	} {
-		if got, err := statusport.ParseAddress(text); err == nil {
-			t.Errorf("%q is taken as %+v", text, got)
-		}
-	}
-	for text, want := range map[string][2]string{
-		"lab:1": {"false", "true"}, "http://lab:1": {"false", "false"}, "https://lab:1": {"error", "true"}, "unix:/x": {"false", "false"}, "systemd:x": {"false", "false"},
-	} {
-		a, err := statusport.ParseAddress(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, certificate := range []bool{false, true} {
-			encrypted, err := a.Encrypted(certificate)
-			got := strconv.FormatBool(encrypted)
-			if err != nil {
-				got = "error"
-			}
-			if got != want[i] {
-				t.Errorf("%s with a certificate %v: %s, want %s", text, certificate, got, want[i])
-			}
-		}
-	}
-}
-
 // certificate writes a self-signed one for 127.0.0.1, and its key.
 func certificate(t *testing.T, dir, name string) (files statusport.CertificateFiles, pair tls.Certificate, pool *x509.CertPool) {
 	t.Helper()
