@@ -12,6 +12,7 @@ import (
 func (e *Engine) assess(x *experiment) {
 	if x.starting {
 		if e.now.Before(x.graceEnds) {
+			e.turn(x)
 			return
 		}
 		x.starting, x.stale = false, true
@@ -20,6 +21,7 @@ func (e *Engine) assess(x *experiment) {
 		}
 	}
 	if e.attend(x); x.leaving {
+		e.turn(x)
 		return
 	}
 	if x.stale {
@@ -34,17 +36,9 @@ func (e *Engine) assess(x *experiment) {
 		delete(x.noted, subject{code: Flapping})
 		x.unsaved, x.stale = true, true
 		e.note(Info, "steady again: "+x.words(), x.name, "")
+		e.endAck(x, "")
 	}
-	if state := x.stateNow(); state != x.state {
-		x.state, x.since, x.stale = state, e.now, true
-		if state == StateUnknown || x.keptState == "" {
-			return
-		}
-		if state == x.keptState {
-			x.since = x.keptSince
-		}
-		x.keptState = ""
-	}
+	e.turn(x)
 }
 
 // sameHealth compares two sets of issues by what they are about; flapping is not
@@ -96,6 +90,9 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 		}
 	}
 	flapping, wasFlapping := x.noted[subject{code: Flapping}]
+	if !wasFlapping {
+		e.endAck(x, "")
+	}
 	x.noted = found
 	x.changes = append(x.changes, e.now)
 	if n := e.cfg.FlapEvents; n > 0 && e.cfg.FlapWindow > 0 && x.flapping.IsZero() && len(x.changes) >= n {
@@ -206,6 +203,7 @@ func (e *Engine) attend(x *experiment) {
 		x.absentSince = e.now
 	case !x.leaving && e.now.Sub(x.absentSince) >= e.cfg.Startup:
 		x.leaving, x.stale = true, true // what is noted stands, in case it is back before this is told
+		e.endCare(x)
 		e.note(Info, "no longer watched: in neither book's manifest nor any report", x.name, "")
 	}
 }
@@ -222,47 +220,8 @@ func (e *Engine) dropTold() {
 		}
 		delete(e.experiments, x.name)
 		e.d.Forgotten = append(e.d.Forgotten, x.name)
+		e.d.History = append(e.d.History, StateChange{Experiment: x.name, At: e.now})
 		e.touched = true
 		return true
 	})
-}
-
-func (x *experiment) stateNow() State {
-	switch {
-	case x.starting:
-		return StateStarting
-	case !x.flapping.IsZero():
-		return StateFlapping
-	case x.knownBad():
-		return StateUnhealthy
-	case x.hazy():
-		return StateUnknown
-	}
-	return StateHealthy
-}
-
-func (x *experiment) knownBad() bool {
-	if x.jump.judged && !x.jump.ok && !x.jump.unknown {
-		return true
-	}
-	return slices.ContainsFunc(x.streams, func(s *stream) bool { return s.judged && !s.ok && !s.unknown })
-}
-
-func (e *Engine) count() Counts {
-	c := Counts{Total: len(e.order)}
-	for _, x := range e.order {
-		switch x.state {
-		case StateStarting:
-			c.Starting++
-		case StateHealthy:
-			c.Healthy++
-		case StateUnhealthy:
-			c.Unhealthy++
-		case StateFlapping:
-			c.Flapping++
-		default:
-			c.Unknown++
-		}
-	}
-	return c
 }

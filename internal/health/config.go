@@ -20,6 +20,9 @@ type Config struct {
 	// than 1 means 1.
 	ConfirmDown, ConfirmUp int
 
+	// RemindEvery is how often people are reminded of what is still wrong; 0: never.
+	RemindEvery time.Duration
+
 	// OverrideHolds opens also what a person made unavailable.
 	OverrideHolds bool
 }

@@ -15,6 +15,12 @@ type Decision struct {
 	Forgotten []string      // experiments to drop, with their record
 	System    *SystemRecord // the system's kept state, where it changed
 	Alert     *Alert        // at most one mail per check
+	Acts      []Act         // for the audit list: what people did, and what ended by itself
+	History   []StateChange // to append to the histories of state
+
+	// Refused is why the [Act] that this check began with could not be; empty: it
+	// could, or there was none.
+	Refused string
 
 	// Changed is true where the Snapshot differs from the one before in more than
 	// its time.
@@ -31,7 +37,8 @@ type Decision struct {
 
 // NothingToKeep says that no transaction is needed.
 func (d *Decision) NothingToKeep() bool {
-	return len(d.Events) == 0 && len(d.Records) == 0 && len(d.Forgotten) == 0 && d.System == nil && d.Alert == nil
+	return len(d.Events) == 0 && len(d.Records) == 0 && len(d.Forgotten) == 0 && d.System == nil && d.Alert == nil &&
+		len(d.Acts) == 0 && len(d.History) == 0
 }
 
 // Event is one change of an experiment's stream health or jump health. Events

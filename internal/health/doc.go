@@ -27,5 +27,14 @@
 //  4. Bring back what book answered as [Availability] or [BookFailed]: a report
 //     states what book said, never what was asked of it.
 //
+// # What people say
+//
+// An [Act] is an input as well: a silence, an acknowledgement, a hold, a [Window] of
+// maintenance. Silence and maintenance keep mails about an experiment from people,
+// never its events, and never the truth: what was last told is remembered, and what
+// differs from it when they are over is told then. An acknowledgement ends reminders
+// until what is wrong changes. Every act, and every end that comes by itself, is told
+// once, in the next mail; it makes one if nothing else does.
+//
 // The behaviour is written down, rule by rule, in testdata.
 package health

@@ -31,9 +31,17 @@ type Engine struct {
 	savedCadence  map[Source]time.Duration
 
 	newsSince time.Time            // when the oldest news not told yet came up
+	reminded  time.Time            // latest mail that listed a problem: reminders count from there
 	hazyAt    map[Source]time.Time // last moment at which a source was silent or settling
 
-	touched  bool // the snapshot must be made anew
+	silences      int // experiments that are silenced
+	maintenance   maintenance
+	untold        []Act // what people have not been told of yet, oldest first
+	untoldTouched bool  // and has changed since it was kept
+	untoldKept    bool  // the record that is kept has some
+
+	notes    []Note // from the start, for the first decision
+	touched  bool   // the snapshot must be made anew
 	snapshot *Snapshot
 	d        *Decision // being made
 }
@@ -61,12 +69,13 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 		systemEnded:  make(map[subject]time.Time),
 		savedCadence: make(map[Source]time.Duration),
 		hazyAt:       map[Source]time.Time{Relay: at, Jump: at},
+		maintenance:  maintenance{windows: make(map[string]*Window)},
 		d:            &Decision{},
 	}
 	e.restore(kept)
 	e.touched = true
 	e.publish()
-	e.d = nil
+	e.notes, e.d = e.d.Notes, nil
 	return e
 }
 
@@ -78,8 +87,8 @@ func (e *Engine) Step(in Input) Decision {
 		}
 		e.now = at
 	}
-	d := Decision{At: e.now}
-	e.d = &d
+	d := Decision{At: e.now, Notes: e.notes}
+	e.d, e.notes = &d, nil
 	e.watch() // silence that nobody has noticed yet comes before what ends it
 	switch in := in.(type) {
 	case Frame:
@@ -92,9 +101,13 @@ func (e *Engine) Step(in Input) Decision {
 		e.availability(in)
 	case BookFailed:
 		e.bookFailed(in)
+	case Act:
+		e.act(in)
 	case Tick:
 	}
 	e.watchSystem()
+	e.endSilences()
+	e.maintain()
 	for _, x := range e.order {
 		e.assess(x)
 	}
@@ -102,6 +115,7 @@ func (e *Engine) Step(in Input) Decision {
 	e.tell(counts)
 	e.wishes()
 	e.dropTold()
+	e.chronicle()
 	e.keep()
 	e.publish()
 	e.d = nil
@@ -226,10 +240,11 @@ func (e *Engine) experiment(name string) *experiment {
 	x := &experiment{
 		name: name, firstSeen: e.now, graceEnds: e.now.Add(e.cfg.Startup), starting: true,
 		noted: make(map[subject]Issue), told: make(map[subject]Issue),
-		state: StateStarting, since: e.now, stale: true,
+		state: StateStarting, since: e.now, turned: true, stale: true,
 		jump: jumpLink{unknown: true},
 	}
 	e.experiments[name] = x
+	e.enroll(x)
 	i, _ := slices.BinarySearchFunc(e.order, name, func(x *experiment, n string) int { return strings.Compare(x.name, n) })
 	e.order = slices.Insert(e.order, i, x)
 	e.touched = true

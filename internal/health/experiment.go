@@ -12,7 +12,7 @@ type experiment struct {
 	name      string
 	firstSeen time.Time
 	graceEnds time.Time
-	starting  bool // within its grace in this run
+	starting  bool // within its grace in this run; shown as such only where it has never been assessed
 	assessed  bool // its grace has ended once, in this run or an earlier one
 	leaving   bool // in neither manifest nor frames for too long: told, then dropped
 
@@ -33,6 +33,12 @@ type experiment struct {
 	unsteady []string    // topics (and the bare name, for jump) that changed in them
 	flapping time.Time   // since when; zero: not
 
+	silence     *Silence
+	ack         *Ack
+	holds       map[string]string // by resource: who holds it through us
+	windows     []*Window         // of maintenance that name it
+	maintenance *Maintenance      // the one it is in
+
 	events int
 	state  State
 	since  time.Time
@@ -40,8 +46,10 @@ type experiment struct {
 	// has been so since then.
 	keptState State
 	keptSince time.Time
-	unsaved   bool // its record differs from what is kept
-	stale     bool // its report must be made anew
+	written   StateChange // latest line of its history in this run
+	turned    bool        // and that may be out of date
+	unsaved   bool        // its record differs from what is kept
+	stale     bool        // its report must be made anew
 	report    *Report
 }
 

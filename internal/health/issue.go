@@ -80,6 +80,13 @@ type Alert struct {
 	Resolved []Resolved `json:"resolved"` // told before, over now
 	Current  []Issue    `json:"current"`  // all that is wrong now, New included
 	Counts   Counts     `json:"counts"`
+
+	Acts []Act `json:"acts,omitempty"` // what people did, and what ended by itself, since the last mail; oldest first
+	// Reminder is what is still wrong, told long ago and cared for by nobody. Where there
+	// is one, nothing is new, over or done: any other mail takes its place.
+	Reminder []Issue `json:"reminder,omitempty"`
+	// Cared is, by experiment, what people have said of those in Current.
+	Cared map[string]Care `json:"cared,omitempty"`
 }
 
 // Counts are of experiments, by state.

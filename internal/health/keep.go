@@ -21,11 +21,17 @@ func (e *Engine) keep() {
 			e.systemUnsaved = true
 		}
 	}
+	if e.actsUnsaved() {
+		e.systemUnsaved = true
+	}
 	if !e.systemUnsaved {
 		return
 	}
 	e.systemUnsaved = false
-	rec := SystemRecord{Told: sortedIssues(e.systemTold), Cadence: maps.Clone(e.savedCadence)}
+	rec := SystemRecord{
+		Told: sortedIssues(e.systemTold), Cadence: maps.Clone(e.savedCadence),
+		Windows: e.maintenance.list, Untold: slices.Clone(e.untold), Reminded: e.reminded,
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.resources)) {
 		rec.Resources = append(rec.Resources, e.resources[name].Resource)
 	}
@@ -37,6 +43,7 @@ func (x *experiment) record() Record {
 		Name: x.name, FirstSeen: x.firstSeen, State: x.state, Since: x.since, Assessed: x.assessed,
 		Told: sortedIssues(x.told), Changes: slices.Clone(x.changes), Unsteady: slices.Clone(x.unsteady),
 		Flapping: x.flapping, Events: x.events,
+		Silence: x.silence, Ack: x.ack, Holds: maps.Clone(x.holds),
 	}
 	if x.keptState != "" {
 		r.State, r.Since = x.keptState, x.keptSince
@@ -79,6 +86,8 @@ func (e *Engine) restore(kept Kept) {
 		}
 	}
 	e.believe(resources, time.Time{})
+	e.restoreWindows(kept.System.Windows)
+	e.restoreActs(kept.System)
 	e.systemUnsaved = false
 }
 
@@ -96,6 +105,9 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 		x.keptState, x.keptSince = r.State, past(r.Since)
 	}
 	x.assessed, x.events = r.Assessed, min(max(r.Events, 0), e.cfg.Events)
+	if x.assessed {
+		x.state = StateUnknown
+	}
 	if !r.JumpSince.IsZero() {
 		x.jump.judged, x.jump.ok, x.jump.since = true, r.JumpOK, past(r.JumpSince)
 	}
@@ -125,4 +137,5 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 			x.told[i.about()] = i
 		}
 	}
+	e.restoreCare(x, r)
 }

@@ -19,9 +19,11 @@ func FuzzKept(f *testing.F) {
 	f.Add([]byte(`{}`), uint8(0))
 	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"flapping":"2026-11-20T22:00:00Z","told":[{"code":"flapping","experiment":"x"},{"code":"missing_jump","experiment":"x"},{"code":"?","experiment":"x"}],"streams":[{"topic":"pend00-st-data"},{"topic":"pend00-st-data","ok":true},{"topic":"elsewhere"}],"unsteady":["b","a","a"],"events":-3},{"name":"pend00"},{"name":""}]}`), uint8(1))
 	f.Add([]byte(`{"System":{"told":[{"code":"no_reports","subject":"relay"},{"code":"no_reports","subject":"moon"},{"code":"book_silent","subject":"book"}],"cadence":{"relay":9223372036854775807,"jump":-1,"book":5},"resources":[{"name":"r","stub":"pend00","required":["pend00-st-data","pend00-st-data"]},{"name":"r","stub":"spin30"},{"name":"","stub":"x"}]}}`), uint8(255))
+	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"streams":[{"topic":"pend00-st-data"}],"silence":{"by":"anna","until":"9999-12-31T23:59:59-23:59"},"ack":{"by":"ben"},"holds":{"r-pend00":"anna"}},{"name":"spin30","silence":{"by":"anna","until":"2026-11-20T22:30:00Z"},"ack":{"by":"ben"}}]}`), uint8(30))
+	f.Add([]byte(`{"System":{"reminded":"2126-11-20T22:00:00Z","windows":[{"id":"w1","names":["*"],"reason":"x","bookings":"close","from":"2026-11-20T22:00:00Z","weekly":{"days":["fri"],"start":"22:00","end":"00:30","zone":"Europe/London"}},{"id":"w1"},{"id":""},{"id":"w2","names":["?"],"from":"9999-12-31T23:59:59-23:59","until":"0000-01-01T00:00:00+23:59","weekly":{"zone":"Nowhere"}}],"untold":[{"kind":"?"},{"kind":"silence","experiment":"pend00"},{"kind":"remove_maintenance","window":{}},{"kind":"set_maintenance","by":"anna"},{}]}}`), uint8(60))
 	f.Fuzz(func(t *testing.T, text []byte, startup uint8) {
 		var kept health.Kept
-		if json.Unmarshal(text, &kept) != nil || len(kept.Records) > 50 || len(kept.System.Resources) > 50 {
+		if json.Unmarshal(text, &kept) != nil || len(kept.Records) > 50 || len(kept.System.Resources) > 50 || len(kept.System.Windows) > 5 {
 			return
 		}
 		for _, fault := range startsFrom(kept, startup) {
@@ -44,6 +46,7 @@ func TestKept(t *testing.T) {
 			Subject: rapid.OneOf(topics, rapid.SampledFrom([]string{"relay", "jump", "book"})).Draw(t, "subject"),
 		}
 	})
+	persons := rapid.SampledFrom([]string{"anna", "ben", ""})
 	record := rapid.Custom(func(t *rapid.T) health.Record {
 		r := health.Record{
 			Name: names.Draw(t, "name"), FirstSeen: when.Draw(t, "first seen"), State: "?", Assessed: rapid.Bool().Draw(t, "assessed"),
@@ -51,12 +54,43 @@ func TestKept(t *testing.T) {
 			Told: rapid.SliceOfN(issue, 0, 3).Draw(t, "told"), Changes: rapid.SliceOfN(when, 0, 9).Draw(t, "changes"),
 			Unsteady: rapid.SliceOfN(topics, 0, 3).Draw(t, "unsteady"), Events: rapid.IntRange(-1, 200).Draw(t, "events"),
 		}
+		if rapid.Bool().Draw(t, "silenced") {
+			r.Silence = &health.Silence{By: persons.Draw(t, "silenced by"), Until: when.Draw(t, "silenced until")}
+		}
+		if rapid.Bool().Draw(t, "acknowledged") {
+			r.Ack = &health.Ack{By: persons.Draw(t, "acknowledged by"), At: when.Draw(t, "acknowledged at")}
+		}
+		if rapid.Bool().Draw(t, "held") {
+			r.Holds = map[string]string{"r-pend00": persons.Draw(t, "held by")}
+		}
 		for _, topic := range rapid.SliceOfN(topics, 0, 4).Draw(t, "streams") {
 			r.Streams = append(r.Streams, health.StreamRecord{
 				Topic: topic, OK: rapid.Bool().Draw(t, "ok"), Missing: rapid.Bool().Draw(t, "missing"), Since: when.Draw(t, "since"), LastActive: when.Draw(t, "last active"),
 			})
 		}
 		return r
+	})
+	window := rapid.Custom(func(t *rapid.T) health.Window {
+		w := health.Window{
+			ID: rapid.SampledFrom([]string{"w1", "w2", ""}).Draw(t, "id"), Names: []string{rapid.OneOf(names, rapid.Just("*")).Draw(t, "names")},
+			Reason: "kept", By: persons.Draw(t, "by"), Bookings: rapid.SampledFrom([]health.Bookings{"decide", "close", "leave", "?"}).Draw(t, "bookings"),
+			From: when.Draw(t, "from"), Until: when.Draw(t, "until"),
+		}
+		if rapid.Bool().Draw(t, "weekly") {
+			w.Weekly = &health.Weekly{Days: []string{"fri", "sat"}, Start: "22:30", End: "23:05", Zone: rapid.SampledFrom([]string{"UTC", "Europe/London", "Nowhere"}).Draw(t, "zone")}
+		}
+		return w
+	})
+	act := rapid.Custom(func(t *rapid.T) health.Act {
+		a := health.Act{
+			At: when.Draw(t, "at"), Kind: rapid.SampledFrom([]health.ActKind{"silence", "unsilence", "ack", "unack", "hold", "release", "set_maintenance", "remove_maintenance", "test_mail", "?", ""}).Draw(t, "kind"),
+			By: persons.Draw(t, "by"), Experiment: names.Draw(t, "of"), Until: when.Draw(t, "until"),
+		}
+		if rapid.Bool().Draw(t, "with a window") {
+			w := window.Draw(t, "window")
+			a.Window = &w
+		}
+		return a
 	})
 	resource := rapid.Custom(func(t *rapid.T) health.Resource {
 		return health.Resource{Name: rapid.SampledFrom([]string{"r-pend00", "r", ""}).Draw(t, "resource"), Stub: names.Draw(t, "stub"), Required: rapid.SliceOfN(topics, 0, 3).Draw(t, "required")}
@@ -66,6 +100,7 @@ func TestKept(t *testing.T) {
 			Records: rapid.SliceOfN(record, 0, 4).Draw(t, "records"),
 			System: health.SystemRecord{
 				Told: rapid.SliceOfN(issue, 0, 3).Draw(t, "told"), Resources: rapid.SliceOfN(resource, 0, 4).Draw(t, "resources"),
+				Windows: rapid.SliceOfN(window, 0, 3).Draw(t, "windows"), Untold: rapid.SliceOfN(act, 0, 3).Draw(t, "untold"), Reminded: when.Draw(t, "reminded"),
 				Cadence: rapid.MapOf(rapid.SampledFrom([]health.Source{health.Relay, health.Jump, health.Book}), rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "cadence"),
 			},
 		}
@@ -80,7 +115,7 @@ func TestKept(t *testing.T) {
 func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 	w := newWorld()
 	w.cfg.Startup = time.Duration(startup) * time.Second
-	w.cfg.FlapEvents = int(startup%4) - 1
+	w.cfg.FlapEvents, w.cfg.RemindEvery = int(startup%4)-1, 3*time.Minute
 	w.now, w.kept = epoch.Add(time.Hour), kept
 	w.tickEvery = 7 * time.Second
 	w.schedule()
@@ -112,7 +147,8 @@ func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 	w.relayMute = false
 	w.run(15*time.Minute+2*w.cfg.Startup, func(health.Decision) {})
 	for _, r := range w.engine.Snapshot().Experiments {
-		if r.State != health.StateHealthy && r.State != health.StateUnhealthy {
+		gone := r.Maintenance != nil && len(r.Resources) == 0 && r.Jump == nil && !w.hosts[r.Name] // told when that is over
+		if r.State != health.StateHealthy && r.State != health.StateUnhealthy && !gone {
 			faults = append(faults, r.Name+" is "+string(r.State)+" for ever")
 		}
 	}

@@ -19,6 +19,8 @@ type resource struct {
 
 	wanted   Want      // asked of book and not confirmed yet; empty: nothing
 	askedAt  time.Time // when
+	words    string    // the reason given with the latest wish
+	passing  bool      // it was asked because of maintenance
 	declined bool      // book has said the opposite since
 }
 
@@ -109,106 +111,17 @@ func (e *Engine) availability(in Availability) {
 	r.of.stale = true
 	if in.Gone {
 		r.known, r.wanted = false, ""
+		r.forgetHolder()
 		return
 	}
 	r.known, r.available, r.reason, r.readAt = true, in.Available, in.Reason, in.At
+	r.forgetHolder()
 	// An answer that isn't what was asked for may be older than the question: the
 	// wish stands until book confirms it.
 	r.declined = r.wanted != "" && (r.wanted == Open) != in.Available
 	if !r.declined {
 		r.wanted = ""
 	}
-}
-
-// wishes compares what book should say with what it said.
-func (e *Engine) wishes() {
-	if e.relay.silent || !e.relay.seen {
-		return // the last known availability stands
-	}
-	for _, x := range e.order {
-		for _, r := range x.resources {
-			e.wish(r)
-		}
-	}
-}
-
-func (e *Engine) wish(r *resource) {
-	want := desired(r)
-	if want == "" || !r.known {
-		return
-	}
-	if held, _ := r.held(e.cfg.OverrideHolds); held && want == Open {
-		if r.wanted != "" {
-			e.ask(r, Leave, "")
-		}
-		return
-	}
-	satisfied := (want == Open) == r.available
-	switch {
-	case r.wanted == "" && satisfied:
-		return
-	case r.wanted == want && (!r.declined || e.now.Sub(r.askedAt) < e.cfg.LastChecked):
-		return // under way; where book took the call and said otherwise, ask again, but not at once
-	}
-	e.ask(r, want, reasonFor(r))
-}
-
-func (e *Engine) ask(r *resource, want Want, reason string) {
-	e.d.Wishes = append(e.d.Wishes, Wish{Resource: r.Name, Want: want, Reason: reason})
-	r.of.stale = true
-	if want == Leave {
-		r.wanted, r.declined = "", false
-		return
-	}
-	r.wanted, r.askedAt, r.declined = want, e.now, false
-}
-
-// desired is table one of the rules; the empty Want means: leave it as it is.
-func desired(r *resource) Want {
-	if r.of.starting || r.of.leaving {
-		return ""
-	}
-	want := Open
-	for _, topic := range r.Required {
-		s := r.of.stream(topic)
-		switch {
-		case r.unsteady(topic), s != nil && s.judged && !s.unknown && !s.ok:
-			return Close
-		case s == nil || s.unknown || !s.judged:
-			want = ""
-		}
-	}
-	return want
-}
-
-// unsteady says that a stream keeps its resource closed because it flaps, whatever
-// it is at the moment.
-func (r *resource) unsteady(topic string) bool {
-	return !r.of.flapping.IsZero() && slices.Contains(r.of.unsteady, topic)
-}
-
-// reasonFor words what is desired, for a student.
-func reasonFor(r *resource) string {
-	var faults []string
-	since := r.of.firstSeen
-	for _, topic := range r.Required {
-		s := r.of.stream(topic)
-		switch i, bad := r.of.issueOf(s); {
-		case bad && !s.unknown:
-			faults = append(faults, i.String()+" since "+stamp(i.Since))
-		case r.unsteady(topic):
-			faults = append(faults, "unsteady "+topic+" since "+stamp(r.of.flapping))
-		case s != nil && s.since.After(since):
-			since = s.since
-		}
-	}
-	switch {
-	case len(faults) > 3:
-		return OwnReason + " " + strings.Join(faults[:3], "; ") + "; and more"
-	case len(faults) > 0:
-		return OwnReason + " " + strings.Join(faults, "; ")
-	}
-	return OwnReason + " all required streams ok since " + stamp(since)
 }
 
 // held says whether a person keeps the resource unavailable, and why.

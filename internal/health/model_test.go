@@ -21,6 +21,7 @@ type model struct {
 	empty      int                 // empty manifests in a row
 
 	active map[string]time.Time            // by topic: latest known transmission
+	here   map[string]bool                 // stubs with a stream in the latest relay frame
 	bad    map[string]map[string]bool      // by stub: streams that aren't ok, as of the latest relay frame
 	listed map[string]time.Time            // by stub: latest jump frame with it
 	noJump map[string]bool                 // as of the latest jump frame
@@ -31,7 +32,7 @@ func newModel(lastActive time.Duration) *model {
 	return &model{
 		lastActive: lastActive, required: map[string][]string{}, stubs: map[string]string{},
 		active: map[string]time.Time{}, bad: map[string]map[string]bool{}, listed: map[string]time.Time{},
-		noJump: map[string]bool{}, said: map[string]*health.Availability{},
+		here: map[string]bool{}, noJump: map[string]bool{}, said: map[string]*health.Availability{},
 	}
 }
 
@@ -76,10 +77,15 @@ func (m *model) relay(in health.Frame) {
 			m.active[c.Topic] = at
 		}
 	}
+	clear(m.here)
+	connected := maps.Clone(owner)
 	for name, topics := range m.required {
 		for _, topic := range topics {
 			owner[topic] = m.stubs[name]
 		}
+	}
+	for topic := range connected {
+		m.here[owner[topic]] = true
 	}
 	clear(m.bad)
 	for topic, stub := range owner {
@@ -156,7 +162,7 @@ func subjectOf(i health.Issue) string {
 
 // read takes in one mail; the error says why its reader would be confused.
 func (l ledger) read(a *health.Alert, s *health.Snapshot) error {
-	if len(a.New)+len(a.Resolved) == 0 {
+	if len(a.New)+len(a.Resolved)+len(a.Acts)+len(a.Reminder) == 0 {
 		return fmt.Errorf("a mail without news")
 	}
 	for _, r := range a.Resolved {

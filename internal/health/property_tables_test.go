@@ -8,11 +8,23 @@ import (
 	"labstatus/internal/health"
 )
 
-// known says that nothing about the experiment is hidden at present.
-func known(r *health.Report, s *health.Snapshot) bool {
+// known says that nothing about the experiment is hidden at present, nor waits for the
+// end of its grace.
+func (p *play) known(r *health.Report, s *health.Snapshot) bool {
 	unknown := func(st health.StreamReport) bool { return st.Verdict == health.VerdictUnknown }
-	return r.State != health.StateStarting && r.JumpKnown && !slices.ContainsFunc(r.Streams, unknown) &&
+	young := s.At.Sub(p.started) < p.w.cfg.Startup // is only ever called healthy, or flapping as before
+	known := r.State != health.StateStarting && r.JumpKnown && !slices.ContainsFunc(r.Streams, unknown) &&
 		s.Sources[0].State != health.SourceStarting && s.Sources[1].State != health.SourceStarting
+	if known && !young && r.State == health.StateUnknown && !p.absent(r.Name) {
+		p.t.Fatalf("%s: all is known about %s, and it is called unknown", offset(s.At), r.Name)
+	}
+	if young && (r.State == health.StateUnhealthy || r.State == health.StateHealthy && (!known || !r.Healthy || len(r.Issues) > 0)) {
+		p.t.Fatalf("%s: %s is called %s a moment after a restart: %+v", offset(s.At), r.Name, r.State, r.Issues)
+	}
+	if known && young && r.Healthy && len(r.Issues) == 0 && r.State == health.StateUnknown {
+		p.t.Fatalf("%s: %s is well and called unknown", offset(s.At), r.Name)
+	}
+	return known && (!young || r.State == health.StateHealthy) && r.State != health.StateUnknown
 }
 
 // silenceHides: what rests on a silent source is unknown.
@@ -67,7 +79,7 @@ func (p *play) silenceChangesNothing(d health.Decision, s *health.Snapshot, befo
 // availability are what the two truth tables say.
 func (p *play) tables(at time.Time, r *health.Report, s *health.Snapshot) {
 	cfg := p.w.cfg
-	if !known(r, s) || cfg.ConfirmDown > 1 || cfg.ConfirmUp > 1 {
+	if !p.known(r, s) || cfg.ConfirmDown > 1 || cfg.ConfirmUp > 1 {
 		return
 	}
 	wrong := p.model.wrong(r.Name)
@@ -82,21 +94,23 @@ func (p *play) tables(at time.Time, r *health.Report, s *health.Snapshot) {
 	if !slices.Equal(said, wrong) {
 		p.t.Fatalf("%s: the latest event of %s says that %q is wrong, and it is %q", offset(at), r.Name, said, wrong)
 	}
-	if told := p.ledger.of(r.Name); r.State != health.StateFlapping && cfg.GroupWait == 0 && !slices.Equal(told, wrong) {
+	if told := p.ledger.of(r.Name); at.Sub(p.started) >= cfg.Startup && !p.people.suppressed(r.Name, at) && r.State != health.StateFlapping && cfg.GroupWait == 0 && !slices.Equal(told, wrong) {
 		p.t.Fatalf("%s: people think that %q is wrong with %s, and it is %q", offset(at), told, r.Name, wrong)
 	}
 	if s.Sources[0].LastFrame.IsZero() {
 		return // nothing is booked before relay has shown anything in this run
 	}
 	for _, res := range r.Resources {
-		p.booking(at, r, res)
+		if at.Sub(p.started) >= cfg.Startup && p.people.maintenance(r.Name, at) != health.BookingsLeave {
+			p.booking(at, r, res)
+		}
 	}
 }
 
 // booking: what book said last of a resource is what the first table says, or it is
 // being changed, or a person holds it.
 func (p *play) booking(at time.Time, r *health.Report, res health.ResourceReport) {
-	open, want := p.model.open(res.Name), health.Close
+	open, want := p.model.open(res.Name) && p.people.maintenance(r.Name, at) != health.BookingsClose, health.Close
 	if open {
 		want = health.Open
 	}
@@ -119,9 +133,11 @@ func (p *play) wishesAreAllowed(d health.Decision, s *health.Snapshot) {
 		if w.Want == health.Leave {
 			continue
 		}
+		bookings := p.people.maintenance(p.model.stubs[w.Resource], d.At)
+		closed := bookings == health.BookingsClose && w.Want == health.Close
 		fail := func(why string) { p.t.Fatalf("%s: %s %s is wished, %s", offset(d.At), w.Want, w.Resource, why) }
 		p.wished[w.Resource] = d.At
-		if relay := s.Sources[0].State; relay == health.SourceSilent || relay == health.SourceStarting {
+		if relay := s.Sources[0].State; !closed && (relay == health.SourceSilent || relay == health.SourceStarting) {
 			fail("while relay is " + string(relay))
 		}
 		if p.model.held(w.Resource) && w.Want == health.Open && !p.w.cfg.OverrideHolds {
@@ -134,11 +150,20 @@ func (p *play) wishesAreAllowed(d health.Decision, s *health.Snapshot) {
 			fail("which the manifest doesn't list")
 		}
 		r := s.Find(p.model.stubs[w.Resource])
-		if r == nil || r.State == health.StateStarting {
-			fail("while its experiment is starting")
+		if r == nil || r.State == health.StateStarting || d.At.Sub(p.started) < p.w.cfg.Startup {
+			fail("while its experiment is in its grace")
+		}
+		if bookings == health.BookingsLeave || bookings == health.BookingsClose && !closed {
+			fail("while maintenance wants otherwise")
+		}
+		if maintenance := strings.Contains(w.Reason, "maintenance until"); maintenance != closed {
+			fail("for a reason that isn't so: " + w.Reason)
+		}
+		if closed {
+			continue
 		}
 		open := w.Want == health.Open
-		if known(r, s) && r.State != health.StateFlapping && p.w.cfg.ConfirmDown == 1 && p.w.cfg.ConfirmUp == 1 && open != p.model.open(w.Resource) {
+		if p.known(r, s) && r.State != health.StateFlapping && p.w.cfg.ConfirmDown == 1 && p.w.cfg.ConfirmUp == 1 && open != p.model.open(w.Resource) {
 			fail("against the table")
 		}
 	}
@@ -151,6 +176,7 @@ func (p *play) calm() {
 	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow, w.bookStubborn = false, false, false, false, false
 	w.step(health.Link{At: w.now, Source: health.Relay, Up: true})
 	w.step(health.Link{At: w.now, Source: health.Jump, Up: true})
+	p.leaveBe()
 	quiet := 2*w.cfg.Startup + w.cfg.FlapWindow + w.cfg.GroupWait + 2*w.cfg.LastChecked + 2*time.Minute
 	for range 2 { // an empty manifest has to be read twice
 		w.work()
@@ -161,6 +187,9 @@ func (p *play) calm() {
 	if len(s.Issues) > 0 || len(p.ledger[""]) > 0 {
 		p.t.Fatalf("all is calm, and the system's issues are %v, those told %q", s.Issues, p.ledger.of(""))
 	}
+	if len(p.people.waiting) > 0 {
+		p.t.Fatalf("all is calm, and nobody was told of this: %v", p.people.waiting)
+	}
 	truth := p.truth()
 	if names := namesOf(s); len(names) != len(truth) {
 		p.t.Fatalf("all is calm, %v are watched and there are %v", names, truth)
@@ -168,7 +197,7 @@ func (p *play) calm() {
 	for _, r := range s.Experiments {
 		wrong, there := truth[r.Name]
 		told := p.ledger.of(r.Name)
-		if !there || !known(r, s) || r.State == health.StateFlapping || r.Healthy != (len(wrong) == 0) || !slices.Equal(told, wrong) {
+		if !there || !p.known(r, s) || r.State == health.StateFlapping || r.Healthy != (len(wrong) == 0) || !slices.Equal(told, wrong) {
 			p.t.Fatalf("all is calm: %s is %s, healthy=%v; wrong is %q (%v), told %q", r.Name, r.State, r.Healthy, wrong, there, told)
 		}
 	}

@@ -48,15 +48,20 @@ type play struct {
 	t      *rapid.T
 	w      *world
 	model  *model
+	people *people
 	ledger ledger
 	twin   *health.Engine // is given the same, with each frame shuffled; restarts from JSON
 	rng    *rand.Rand
 
 	topics    []string
 	stubs     []string
-	events    map[string][]string         // by experiment: what the latest said is wrong
-	wished    map[string]time.Time        // by resource: the latest wish
-	latest    map[health.Source]time.Time // frames
+	events    map[string][]string           // by experiment: what the latest said is wrong
+	wished    map[string]time.Time          // by resource: the latest wish
+	latest    map[health.Source]time.Time   // frames
+	lines     map[string]health.StateChange // by experiment: the latest of its history
+	listed    time.Time                     // latest mail that listed a problem
+	started   time.Time                     // this run
+	before    *health.Snapshot
 	published []published
 	steps     int
 }
@@ -77,11 +82,12 @@ func newPlay(t *rapid.T) *play {
 	w.cfg.ConfirmDown = rapid.SampledFrom([]int{1, 1, 3}).Draw(t, "confirm down")
 	w.cfg.ConfirmUp = rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "confirm up")
 	w.cfg.OverrideHolds = rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "override holds")
+	w.cfg.RemindEvery = rapid.SampledFrom([]time.Duration{0, 0, 40 * time.Second}).Draw(t, "remind every")
 	w.cfg.Events = 10
 	w.noStats = rapid.SampledFrom([]bool{false, false, true}).Draw(t, "no statistics")
 	w.schedule()
 	p := &play{
-		t: t, w: w, model: newModel(w.cfg.LastActive), ledger: ledger{}, rng: rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "order"))),
+		t: t, w: w, model: newModel(w.cfg.LastActive), people: newPeople(), listed: w.now, ledger: ledger{}, rng: rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "order"))),
 		events: map[string][]string{}, wished: map[string]time.Time{},
 		latest: map[health.Source]time.Time{},
 	}
@@ -127,6 +133,7 @@ func (p *play) begin() {
 	p.rng.Shuffle(len(kept.Records), reflect.Swapper(kept.Records))
 	p.rng.Shuffle(len(kept.System.Resources), reflect.Swapper(kept.System.Resources))
 	p.twin = health.New(p.w.cfg, p.w.now, kept)
+	p.started, p.before, p.lines = p.w.now, p.w.engine.Snapshot(), map[string]health.StateChange{}
 }
 
 // act is one thing that happens in the laboratory.
@@ -137,7 +144,10 @@ func (p *play) act(t *rapid.T) {
 	var err error
 	switch what := one([]string{
 		"run", "run", "run", "run", "stream", "stream", "stream", "stream", "jump", "source", "book", "resource", "restart",
+		"person", "person", "person",
 	}, "act"); {
+	case what == "person":
+		p.person(t)
 	case what == "run":
 		w.run(time.Duration(rapid.IntRange(1, 75).Draw(t, "seconds"))*time.Second, func(health.Decision) {})
 	case what == "stream":
@@ -208,7 +218,10 @@ func (p *play) check(in health.Input, d health.Decision) {
 			p.t.Fatalf("%s: %v\n%s", offset(d.At), err, health.Describe(d))
 		}
 	}
+	p.acts(in, d, s)
 	p.wishesAreAllowed(d, s)
+	p.reminders(d, s)
+	p.histories(d, s)
 	p.silenceHides(d, s)
 	for _, r := range s.Experiments {
 		p.tables(d.At, r, s)
@@ -219,6 +232,7 @@ func (p *play) check(in health.Input, d health.Decision) {
 		}
 		delete(p.events, name)
 	}
+	p.before = s
 	if p.steps++; p.steps%20 == 0 { // now and then: it costs more than all the rest
 		p.published = append(p.published, published{s, looks(s)}, published{d, looks(d)})
 	}

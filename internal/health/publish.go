@@ -29,6 +29,7 @@ func (e *Engine) publish() {
 	s := &Snapshot{
 		At: e.now, Version: 1, Counts: e.count(), Issues: sortedIssues(e.systemNoted), Sources: sources,
 		Experiments: make([]*Report, len(e.order)),
+		Windows:     e.maintenance.list,
 		Book: BookReport{
 			LastManifest: e.book.lastManifest, Resources: len(e.resources),
 			Answering:    e.book.failingSince.IsZero() && !e.book.lastManifest.IsZero(),
@@ -51,6 +52,7 @@ func (e *Engine) reportOf(x *experiment) *Report {
 		LastCheckedStreams: x.lastRelay, LastCheckedJump: x.lastJump, LastInManifest: x.lastManifest,
 		JumpOK: x.jump.judged && x.jump.ok, JumpKnown: x.jump.judged && !x.jump.unknown,
 		Issues: sortedIssues(x.noted), Events: x.events,
+		Silence: x.silence, Ack: x.ack, Maintenance: x.maintenance,
 		Streams: make([]StreamReport, len(x.streams)),
 	}
 	if n := len(x.resources); n > 0 {
@@ -68,7 +70,9 @@ func (e *Engine) reportOf(x *experiment) *Report {
 			Name: res.Name, Required: res.Required, Known: res.known, Available: res.known && res.available,
 			Reason: res.reason, ReadAt: res.readAt, Wanted: res.wanted,
 		}
-		rr.Held, rr.HeldReason = res.held(e.cfg.OverrideHolds)
+		if rr.Held, rr.HeldReason = res.held(e.cfg.OverrideHolds); rr.Held {
+			rr.HeldBy = res.holder()
+		}
 		r.Resources = append(r.Resources, rr)
 	}
 	return r

@@ -18,6 +18,10 @@ type Record struct {
 	Unsteady  []string       `json:"unsteady,omitempty"` // streams that changed in these events
 	Flapping  time.Time      `json:"flapping,omitzero"`  // since when; zero: not flapping
 	Events    int            `json:"events"`
+	Silence   *Silence       `json:"silence,omitempty"`
+	Ack       *Ack           `json:"ack,omitempty"`
+	// Holds is, by resource, who holds it, as far as that was done through us.
+	Holds map[string]string `json:"holds,omitempty"`
 }
 
 // StreamRecord is what is kept of one stream.
@@ -34,6 +38,9 @@ type SystemRecord struct {
 	Resources []Resource               `json:"resources,omitempty"` // the latest believed manifest
 	Told      []Issue                  `json:"told,omitempty"`      // system issues told and not over
 	Cadence   map[Source]time.Duration `json:"cadence,omitempty"`
+	Windows   []Window                 `json:"windows,omitempty"` // of maintenance
+	Untold    []Act                    `json:"untold,omitempty"`  // acts that the next mail tells
+	Reminded  time.Time                `json:"reminded,omitzero"` // latest mail that listed a problem: reminders count from there
 }
 
 // Kept is everything that was kept, as it is read at start.

@@ -44,6 +44,9 @@ func describeSnapshot(s *health.Snapshot) string {
 				fmt.Fprintf(&b, "; %s not read", res.Name)
 			case res.Held:
 				fmt.Fprintf(&b, "; %s held: %s", res.Name, res.HeldReason)
+				if res.HeldBy != "" {
+					fmt.Fprintf(&b, ", by %s", res.HeldBy)
+				}
 			case res.Available:
 				fmt.Fprintf(&b, "; %s open", res.Name)
 			default:
@@ -53,7 +56,7 @@ func describeSnapshot(s *health.Snapshot) string {
 				fmt.Fprintf(&b, " (asked to %s)", res.Wanted)
 			}
 		}
-		b.WriteString("\n")
+		b.WriteString(describeCare(r) + "\n")
 	}
 	return b.String()
 }

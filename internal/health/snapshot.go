@@ -10,10 +10,10 @@ type State string
 
 // States of an experiment.
 const (
-	StateStarting  State = "starting"  // first seen less than the start-up time ago
+	StateStarting  State = "starting"  // first seen less than the start-up time ago, in this run or an earlier one
 	StateHealthy   State = "healthy"   // jump and every stream ok
 	StateUnhealthy State = "unhealthy" // something is known not to be ok
-	StateUnknown   State = "unknown"   // a source is silent or settling; what was last known stands
+	StateUnknown   State = "unknown"   // a source is silent or settling, or we have only just started; what was last known stands
 	StateFlapping  State = "flapping"  // changes too often; what requires a stream that flaps stays closed until it is quiet
 )
 
@@ -28,6 +28,7 @@ type Snapshot struct {
 	Issues      []Issue        // the system's, sorted
 	Sources     []SourceReport // relay, jump
 	Book        BookReport
+	Windows     []Window // of maintenance, sorted by ID
 }
 
 // Find gives the report of one experiment, nil where there is none.
@@ -62,6 +63,10 @@ type Report struct {
 	Resources []ResourceReport // sorted by Name
 	Issues    []Issue          // last known, sorted
 	Events    int              // events kept
+
+	Silence     *Silence     // nil: none
+	Ack         *Ack         // nil: none
+	Maintenance *Maintenance // nil: not in maintenance
 }
 
 // Verdict is what is thought of a stream.
@@ -95,9 +100,11 @@ type ResourceReport struct {
 	Reason    string
 	ReadAt    time.Time
 	// Held: a person made it unavailable, and so it stays until a person makes it
-	// available; HeldReason is that person's words.
+	// available; HeldReason is that person's words, HeldBy who it is where it was done
+	// through us.
 	Held       bool
 	HeldReason string
+	HeldBy     string
 	Wanted     Want // what we are asking book for at the moment; empty: nothing
 }
 

@@ -28,9 +28,15 @@ import (
 //	                          delivers (that frame comes, with its own time)
 //	book down|up|query|forgets|stubborn|slow (wishes wait)|works (does them); or one
 //	                          resource: hold, release, drop, add, reads, gone
+//	silence STUB for=1h, unsilence STUB, ack STUB, unack STUB, hold STUB|RESOURCE,
+//	release STUB|RESOURCE, test-mail     [by=anna]; the words below are the reason
+//	maintenance ID names=(STUB,pend*) [from=10m] for=1h [bookings=close]; or
+//	            weekly=(mon,tue) start=08:00 end=12:30 zone=Europe/London
+//	end-maintenance ID
 //	clock back|forward 1h     as a clock without monotonic reading jumps
 //	restart [after=1m]        a new engine from what was kept
 //	state                     the snapshot, in short
+//	history                   what was added to the histories of state since the last one
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld()
@@ -57,6 +63,14 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 	words := make([]string, len(d.CmdArgs))
 	for i, a := range d.CmdArgs {
 		words[i] = a.String()
+	}
+	if actKinds[d.Cmd] != "" {
+		decisions, err := w.act(d)
+		if err != nil {
+			return "", err
+		}
+		tell(decisions...)
+		return out.String(), nil
 	}
 	switch d.Cmd {
 	case "config":
@@ -124,6 +138,8 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		tell(w.query()...)
 	case "state":
 		return describeSnapshot(w.engine.Snapshot()), nil
+	case "history":
+		return w.takeHistory(), nil
 	default:
 		return "", fmt.Errorf("unknown command %q", d.Cmd)
 	}
@@ -133,8 +149,8 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 func configure(w *world, args []datadriven.CmdArg) error {
 	durations := map[string]*time.Duration{
 		"last-active": &w.cfg.LastActive, "last-checked": &w.cfg.LastChecked, "startup": &w.cfg.Startup,
-		"group-wait": &w.cfg.GroupWait, "flap-window": &w.cfg.FlapWindow,
-		"relay-every": &w.relayEvery, "jump-every": &w.jumpEvery,
+		"group-wait": &w.cfg.GroupWait, "flap-window": &w.cfg.FlapWindow, "remind-every": &w.cfg.RemindEvery,
+		"relay-every": &w.relayEvery, "jump-every": &w.jumpEvery, "tick-every": &w.tickEvery,
 	}
 	counts := map[string]*int{
 		"flap-events": &w.cfg.FlapEvents, "confirm-down": &w.cfg.ConfirmDown, "confirm-up": &w.cfg.ConfirmUp,

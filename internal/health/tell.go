@@ -6,36 +6,6 @@ import (
 	"time"
 )
 
-// watchSystem keeps the list of what is wrong with the system itself.
-func (e *Engine) watchSystem() {
-	for _, f := range []*feed{&e.relay, &e.jump} {
-		since := f.last
-		if !f.seen {
-			since = e.started
-		}
-		e.systemIssue(Issue{Code: NoReports, Subject: string(f.name), Since: since}, f.silent)
-	}
-	failing := e.book.failingSince
-	e.systemIssue(Issue{Code: BookSilent, Subject: string(Book), Since: failing},
-		!failing.IsZero() && e.now.Sub(failing) >= e.cfg.LastChecked)
-}
-
-func (e *Engine) systemIssue(i Issue, there bool) {
-	about := i.about()
-	_, was := e.systemNoted[about]
-	switch {
-	case there && !was:
-		e.systemNoted[about] = i
-		delete(e.systemEnded, about)
-	case !there && was:
-		delete(e.systemNoted, about)
-		e.systemEnded[about] = e.now
-	default:
-		return
-	}
-	e.touched = true
-}
-
 // tell makes the mail of this check: all that differs now from what people were
 // last told, as far as it is known.
 func (e *Engine) tell(counts Counts) {
@@ -44,101 +14,76 @@ func (e *Engine) tell(counts Counts) {
 	for _, x := range e.order {
 		e.news(x, &a)
 	}
-	if len(a.New)+len(a.Resolved) == 0 {
+	acts, later := e.actsToTell(&a)
+	if len(a.New)+len(a.Resolved)+len(acts) == 0 {
 		e.newsSince = time.Time{} // also where a change was undone while it was held
+		if a.Reminder = e.reminder(); len(a.Reminder) == 0 {
+			return
+		}
+	} else if e.heldForMore() {
 		return
 	}
+	e.markTold(&a)
+	if len(acts) > 0 {
+		a.Acts, e.untold, e.untoldTouched = acts, later, true
+	}
+	e.listCurrent(&a)
+	slices.SortFunc(a.New, compareIssues)
+	slices.SortFunc(a.Current, compareIssues)
+	slices.SortFunc(a.Reminder, compareIssues)
+	slices.SortFunc(a.Resolved, func(x, y Resolved) int { return compareIssues(x.Issue, y.Issue) })
+	if e.cfg.RemindEvery > 0 && len(a.Current) > 0 {
+		e.reminded, e.systemUnsaved = e.now, true
+	}
+	e.d.Alert = &a
+}
+
+// heldForMore says whether news waits for more of it, and counts the time.
+func (e *Engine) heldForMore() bool {
 	if e.newsSince.IsZero() {
 		e.newsSince = e.now
 	}
 	if e.now.Sub(e.newsSince) < e.cfg.GroupWait {
-		return
+		return true
 	}
 	e.newsSince = time.Time{}
-	e.markTold(&a)
+	return false
+}
+
+// listCurrent adds all that people know to be wrong and still is, and what some of
+// them have said of it.
+func (e *Engine) listCurrent(a *Alert) {
 	for about, i := range e.systemTold {
 		if _, still := e.systemNoted[about]; still {
 			a.Current = append(a.Current, i)
 		}
 	}
 	for _, x := range e.order {
+		if x.leaving || len(x.told) == 0 {
+			continue
+		}
+		before := len(a.Current)
 		for about := range x.told {
-			if i, still := x.noted[about]; still && !x.leaving {
+			if i, still := x.noted[about]; still {
 				a.Current = append(a.Current, i)
 			}
 		}
-	}
-	slices.SortFunc(a.New, compareIssues)
-	slices.SortFunc(a.Current, compareIssues)
-	slices.SortFunc(a.Resolved, func(x, y Resolved) int { return compareIssues(x.Issue, y.Issue) })
-	e.d.Alert = &a
-}
-
-// systemNews adds what is new about the sources. Services that share a host fall
-// and return together: news of one waits while another is in doubt, so that both
-// stand in one mail.
-func (e *Engine) systemNews(a *Alert) {
-	doubt := e.relay.overdue(e.now) || e.jump.overdue(e.now)
-	if failing := e.book.failingSince; !failing.IsZero() && e.now.Sub(failing) < e.cfg.LastChecked {
-		doubt = true
-	}
-	for about, i := range e.systemNoted {
-		if _, told := e.systemTold[about]; !told && !doubt {
-			i.Detail = e.book.lastErr
-			if f := e.feed(Source(i.Subject)); f != nil {
-				i.Detail = f.lastErr
+		if care, said := x.care(); said && len(a.Current) > before {
+			if a.Cared == nil {
+				a.Cared = make(map[string]Care)
 			}
-			a.New = append(a.New, i)
+			a.Cared[x.name] = care
 		}
 	}
-	for about, i := range e.systemTold {
-		if _, still := e.systemNoted[about]; still {
-			continue
-		}
-		ended := e.systemEnded[about]
-		if ended.IsZero() { // told by an earlier run, and not found in this one yet
-			if e.systemUnsure(about) {
-				continue
-			}
-			ended = e.now
-			e.systemEnded[about] = ended
-		}
-		if len(e.systemNoted) > 0 && e.now.Sub(ended) < e.cfg.LastChecked {
-			continue
-		}
-		r := Resolved{Issue: i, Until: ended, Ending: OKAgain}
-		if i.Code == NoReports {
-			r.Ending = ReportsResume
-		}
-		a.Resolved = append(a.Resolved, r)
-	}
-}
-
-// systemUnsure says that a source has not shown in this run how it is.
-func (e *Engine) systemUnsure(about subject) bool {
-	if about.code == BookSilent {
-		return e.book.lastManifest.IsZero() || !e.book.failingSince.IsZero()
-	}
-	f := e.feed(Source(about.name))
-	return f != nil && !f.seen
 }
 
 // news adds what is new about an experiment.
 func (e *Engine) news(x *experiment, a *Alert) {
-	if x.starting || len(x.noted) == 0 && len(x.told) == 0 {
+	if x.starting || x.suppressed() || len(x.noted) == 0 && len(x.told) == 0 {
 		return
 	}
-	tellable := func(about subject) bool {
-		if x.leaving {
-			return true
-		}
-		if !x.flapping.IsZero() && about.code != Flapping {
-			return false
-		}
-		return x.known(e, about)
-	}
 	for about, i := range x.noted {
-		if _, told := x.told[about]; !told && !x.leaving && tellable(about) {
+		if _, told := x.told[about]; !told && !x.leaving && e.tellable(x, about) {
 			if i.Code == Flapping {
 				i.Detail = x.whatFlaps()
 			}
@@ -146,11 +91,23 @@ func (e *Engine) news(x *experiment, a *Alert) {
 		}
 	}
 	for about, i := range x.told {
-		if _, still := x.noted[about]; (!still || x.leaving) && tellable(about) {
+		if _, still := x.noted[about]; (!still || x.leaving) && e.tellable(x, about) {
 			until, ending := e.ended(x, about)
 			a.Resolved = append(a.Resolved, Resolved{Issue: i, Until: until, Ending: ending})
 		}
 	}
+}
+
+// tellable says whether people can be told how it is with something about an
+// experiment. Of one that flaps only that is told, not what it is at the moment.
+func (e *Engine) tellable(x *experiment, about subject) bool {
+	if x.leaving {
+		return true
+	}
+	if !x.flapping.IsZero() && about.code != Flapping {
+		return false
+	}
+	return x.known(e, about)
 }
 
 // ended says when and how an issue came to its end.

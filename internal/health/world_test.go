@@ -37,6 +37,7 @@ type world struct {
 	noStats                          bool
 	backwards                        bool // frames list their connections in reverse
 	replay                           *health.Frame
+	history                          []health.StateChange // until a story asks for it
 
 	after func(health.Input, health.Decision) // each Step; may be nil
 }
@@ -83,6 +84,7 @@ func (w *world) start() {
 func (w *world) step(in health.Input) []health.Decision {
 	d := w.engine.Step(in)
 	w.keep(d)
+	w.history = append(w.history, d.History...)
 	if w.after != nil {
 		w.after(in, d)
 	}
