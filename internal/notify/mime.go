@@ -61,6 +61,14 @@ func (r *Renderer) roots(a health.Alert) []string {
 	for _, res := range a.Resolved {
 		add(res.Issue)
 	}
+	for _, i := range a.Reminder {
+		add(i)
+	}
+	for _, act := range a.Acts {
+		if act.Experiment != "" {
+			add(health.Issue{Experiment: act.Experiment})
+		}
+	}
 	return ids
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"net/mail"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -96,40 +95,37 @@ func NewRenderer(o Options) (*Renderer, error) {
 	return r, errors.Join(errs...)
 }
 
-// linkTo makes a link of what the settings hold, which may lack a scheme.
-func linkTo(s string) pageLink {
-	s = clean(s, 500)
-	if s == "" {
-		return pageLink{}
-	}
-	shown := s
-	if !strings.Contains(s, "://") {
-		shown = "https://" + s
-	}
-	u, err := url.Parse(shown)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || strings.Contains(s, " ") {
-		return pageLink{Link: s}
-	}
-	return pageLink{Link: shown, URL: shown}
-}
-
 // Render makes the mail that tells an alert. The id, from [NewID], becomes its
 // Message-ID. Nothing but the arguments and the options shows in the result.
 func (r *Renderer) Render(a health.Alert, id string) (health.Mail, error) {
-	fresh, over, current := problems(a.New, true), endings(a.Resolved), problems(a.Current, false)
+	fresh, over, still := fresh(a.New), endings(a.Resolved), stillWrong(a.Reminder, a.At)
+	current, done := current(a.Current, a.Cared), notices(a.Acts)
 	v := view{At: stamp(a.At), Headline: headline(a), Lab: laboratory(a.Counts), pageLink: r.link}
 	m := message{
 		id: id, at: a.At, subject: subject(r.prefix, a),
 		references: r.roots(a), name: "alert",
 	}
+	var linked bool
 	build := func(news, now int) ([]byte, error) {
-		v.New, v.Over, v.Current = capped(fresh, news, r.link), capped(over, news, r.link), capped(current, now, r.link)
+		section := func(lines []line, most int) list {
+			if linked {
+				lines = r.link.experiments(lines)
+			}
+			return capped(lines, most, r.link)
+		}
+		v.New, v.Over, v.Reminder = section(fresh, news).alone(), section(over, news), section(still, news).alone()
+		v.Current, v.Acts = section(current, now), section(done, news)
 		m.data = v
 		return r.build(m)
 	}
 	// Even a thousand lines can't fit, so nothing is lost by not trying more.
-	news, now := min(max(len(fresh), len(over)), 1000), min(len(current), 1000)
+	news, now := min(max(len(fresh), len(over), len(still), len(done)), 1000), min(len(current), 1000)
+	linked = max(news, now) <= mostLinks
 	raw, err := build(news, now)
+	if err == nil && len(raw) > MaxBytes && linked { // whole lists are worth more than links
+		linked = false
+		raw, err = build(news, now)
+	}
 	if err == nil && len(raw) > MaxBytes {
 		// What is wrong now has the first claim on the room, the news on the rest.
 		few := min(news, newsLines)

@@ -39,6 +39,12 @@ func FuzzRender(f *testing.F) {
 			alert.New, alert.Current = append(alert.New, issue), append(alert.Current, issue)
 			alert.Resolved = append(alert.Resolved, health.Resolved{Issue: issue, Until: at, Ending: health.OKAgain})
 		}
+		said := health.Act{At: at, Kind: health.ActSilence, By: topic, Experiment: name, Until: at, Text: name + topic}
+		alert.Acts = []health.Act{said, {At: at, Kind: health.ActSetMaintenance, By: name, Text: topic, Window: &health.Window{Names: []string{topic, name}, From: at}}}
+		alert.Cared = map[string]health.Care{name + "a": {Silence: &health.Silence{By: topic, Reason: name, Until: at}}}
+		if lasted%2 == 0 { // a reminder has no news
+			alert.New, alert.Resolved, alert.Reminder = nil, nil, alert.New
+		}
 		m, err := r.Render(alert, "fixed@lab.example")
 		if err != nil {
 			t.Fatal(err)

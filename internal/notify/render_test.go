@@ -77,6 +77,23 @@ var hostile = []health.Issue{
 	issue(health.MissingJump, "From here", "", t0),
 }
 
+// hostileActs are what somebody with an account could say.
+var hostileActs = []health.Act{
+	{At: t0, Kind: health.ActSilence, By: "<script>alert(1)</script>", Experiment: "=?utf-8?q?fake?=", Until: t0, Text: "a\r\nBcc: all@lab.example\r\n\r\n<b>b"},
+	{At: t0, Kind: health.ActAck, By: "\u200b", Experiment: "\u200b", Text: "\u202eevil\x00"},
+	{At: t0, Kind: health.ActHold, By: strings.Repeat("long", 2560), Experiment: strings.Repeat("name", 2560), Text: strings.Repeat("é", 5000)},
+	{At: t0, Kind: health.ActRelease, By: "bad\xff\xfe", Experiment: "مختبر"},
+	{At: t0, Kind: "brand_new\r\n", By: "ann", Experiment: "ann"},
+	{At: t0, Kind: health.ActUnack, Experiment: "x?name=y&z=\"><i>", Text: "javascript:alert(1)"},
+	{At: t0, Kind: health.ActSetMaintenance, By: "anna", Text: "{{.}} %s", Window: &health.Window{
+		Names: []string{"</li>", "a\nb", strings.Repeat("*", 256), "d", "e"}, From: t0, Until: t0,
+	}},
+	{At: t0, Kind: health.ActRemoveMaintenance, By: "anna", Window: &health.Window{
+		Weekly: &health.Weekly{Days: []string{"mon\r\n", strings.Repeat("x", 500)}, Start: strings.Repeat("0", 500), Zone: "<Zone>"},
+	}},
+	{At: t0, Kind: health.ActSetMaintenance, By: "anna"},
+}
+
 // goldens are the alerts whose mails are kept in testdata, by the name of their
 // files.
 func goldens() map[string]health.Alert {
@@ -115,7 +132,39 @@ func goldens() map[string]health.Alert {
 		"500-down": {At: t0, New: manyDown(500, t0), Current: manyDown(500, t0),
 			Counts: health.Counts{Total: 500, Unhealthy: 500}},
 		"500-back": {At: t0, Resolved: manyBack(500), Counts: health.Counts{Total: 500, Healthy: 500}},
-		"hostile":  {At: t0, New: hostile, Current: hostile, Counts: health.Counts{Total: 9, Unhealthy: 9}},
+		"silenced": {At: t0, Current: []health.Issue{jump}, Counts: health.Counts{Total: 60, Healthy: 59, Unhealthy: 1},
+			Acts:  []health.Act{{At: t0, Kind: health.ActSilence, By: "anna", Experiment: "spin30", Until: t0.Add(2 * time.Hour), Text: "rewiring"}},
+			Cared: map[string]health.Care{"spin30": {Silence: &health.Silence{By: "anna", Until: t0.Add(2 * time.Hour), Reason: "rewiring"}}}},
+		"acts-and-news": {At: t0, New: []health.Issue{video}, Current: []health.Issue{video, jump}, Counts: health.Counts{Total: 60, Healthy: 58, Unhealthy: 2},
+			Acts: []health.Act{
+				{At: t0.Add(-time.Minute), Kind: health.ActAck, By: "anna", Experiment: "spin30", Text: "cable ordered"},
+				{At: t0, Kind: health.ActUnsilence, Experiment: "pend00", Text: "rewiring"},
+				{At: t0, Kind: health.ActHold, By: "ben", Experiment: "trus05", Text: "<b>loose</b>\r\nBcc: x@y.example"},
+			},
+			Cared: map[string]health.Care{"spin30": {Ack: &health.Ack{At: t0.Add(-time.Minute), By: "anna", Note: "cable ordered"}}}},
+		"notices": {At: t0, Counts: health.Counts{Total: 60, Healthy: 60}, Acts: []health.Act{
+			{At: t0, Kind: health.ActHold, By: "ben", Experiment: "trus05", Text: "loose"},
+			{At: t0, Kind: health.ActRelease, By: "ben", Experiment: "trus04"},
+		}},
+		"reminder": {At: t0.Add(4 * time.Hour), Reminder: []health.Issue{video}, Current: []health.Issue{video, jump}, Counts: health.Counts{Total: 60, Healthy: 58, Unhealthy: 2},
+			Cared: map[string]health.Care{"spin30": {Ack: &health.Ack{At: t0, By: "anna"}}}},
+		"maintenance": {At: t0, Counts: health.Counts{Total: 60, Healthy: 60}, Acts: []health.Act{{
+			At: t0, Kind: health.ActSetMaintenance, By: "anna", Text: "lectures", Window: &health.Window{
+				ID: "w1", Names: []string{"pend*", "spin30"}, Reason: "lectures", By: "anna", Bookings: health.BookingsClose, From: t0,
+				Weekly: &health.Weekly{Days: []string{"mon", "wed"}, Start: "08:00", End: "12:30", Zone: "Europe/London"},
+			},
+		}}},
+		"silence-ends": {At: t0, New: []health.Issue{video}, Resolved: []health.Resolved{over(jump, 25*time.Hour, health.OKAgain)},
+			Current: []health.Issue{video}, Counts: health.Counts{Total: 60, Healthy: 59, Unhealthy: 1},
+			Acts: []health.Act{{At: t0, Kind: health.ActUnsilence, Experiment: "spin30", Until: t0, Text: "rewiring"}}},
+		"500-reminded": {At: t0.Add(4 * time.Hour), Reminder: manyDown(500, t0), Current: manyDown(500, t0), Counts: health.Counts{Total: 500, Unhealthy: 500}},
+		"hostile-acts": {At: t0, Acts: hostileActs, Current: []health.Issue{video}, Counts: health.Counts{Total: 60, Healthy: 59, Unhealthy: 1},
+			Cared: map[string]health.Care{"pend00": {
+				Ack:         &health.Ack{By: "\x00", Note: "<img src=x>\r\n"},
+				Silence:     &health.Silence{By: strings.Repeat("b", 5000), Reason: strings.Repeat("é", 5000), Until: t0},
+				Maintenance: &health.Maintenance{By: "\u202eben", Reason: "</li>", Until: t0},
+			}}},
+		"hostile": {At: t0, New: hostile, Current: hostile, Counts: health.Counts{Total: 9, Unhealthy: 9}},
 	}
 }
 
@@ -129,7 +178,7 @@ func TestMailsAreAsTheGoldensShow(t *testing.T) {
 			text, html := mustParts(t, m)
 			compare(t, name+".txt", "Subject: "+m.Subject+"\n\n"+text)
 			compare(t, name+".html", html)
-			if name == "several" || name == "hostile" {
+			if name == "several" || name == "hostile" || name == "hostile-acts" {
 				compare(t, name+".eml", strings.ReplaceAll(string(m.Raw), "\r\n", "\n"))
 			}
 			if len(m.Raw) > MaxBytes {

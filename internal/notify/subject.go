@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -16,20 +15,16 @@ const (
 
 // subject says what matters: exact counts, then names as far as there is room.
 func subject(prefix string, a health.Alert) string {
-	var told []string
-	if n := len(a.New); n > 0 {
-		told = append(told, count(n, "new problem"))
+	parts, names := told(a)
+	if len(a.New)+len(a.Resolved)+len(a.Reminder) > 0 || len(a.Acts) == 0 {
+		names = tail(a)
+		if len(a.Current) == 0 {
+			parts = append(parts, "none left")
+		} else if len(parts) == 0 {
+			parts = append(parts, count(len(a.Current), "problem"))
+		}
 	}
-	if n := len(a.Resolved); n > 0 {
-		told = append(told, fmt.Sprintf("%d %s", n, overWord(a.Resolved)))
-	}
-	switch {
-	case len(a.Current) == 0:
-		told = append(told, "none left")
-	case len(told) == 0:
-		told = append(told, count(len(a.Current), "problem"))
-	}
-	return titled(prefix, strings.Join(told, ", "), tail(a))
+	return titled(prefix, strings.Join(parts, ", "), names)
 }
 
 // tail names what the mail is about; a single one is told whole.
@@ -68,7 +63,11 @@ func tail(a health.Alert) []string {
 		add(r.Issue)
 	}
 	if len(a.New)+len(a.Resolved) == 0 {
-		for _, i := range a.Current {
+		still := a.Reminder
+		if len(still) == 0 {
+			still = a.Current
+		}
+		for _, i := range still {
 			add(i)
 		}
 	}

@@ -17,27 +17,31 @@ type view struct {
 	New      list
 	Over     list
 	Current  list
+	Reminder list
+	Acts     list
 	Lab      string // counts of experiments by state
 	pageLink
 }
 
-// pageLink leads to the page: as shown, and as followed. Both are empty where there
-// is none; URL alone where it isn't one to follow.
-type pageLink struct{ Link, URL string }
-
 // list is one section of a mail.
 type list struct {
 	Lines    []line
-	More     int // lines left out
-	pageLink     // where to see them
+	Page     string // of the only experiment in it, for the text part
+	More     int    // lines left out
+	pageLink        // where to see them
 }
 
-// line is one experiment, or one issue of the system, which has no Name.
-type line struct{ Name, What string }
+// line is one experiment, or one issue of the system, which has no Name. A notice is
+// one sentence, in which Lead stands before the name and What after it.
+type line struct {
+	Lead, Name, What string
+	URL              string // the experiment's page; empty where there is none
+	experiment       string // as it is called, not as it is shown
+}
 
 func (l line) String() string {
-	if l.Name == "" {
-		return l.What
+	if l.Name == "" || l.Lead != "" {
+		return l.Lead + l.Name + l.What
 	}
 	return l.Name + ": " + l.What
 }
@@ -50,18 +54,26 @@ func capped(lines []line, limit int, to pageLink) list {
 	return list{Lines: lines[:limit], More: len(lines) - limit, pageLink: to}
 }
 
+// alone gives a list of one experiment the address of its page, unless that is too
+// long to stand in a line of text.
+func (l list) alone() list {
+	const short = 100
+	if len(l.Lines) == 1 && l.More == 0 && len(l.Lines[0].URL) <= short {
+		l.Page = l.Lines[0].URL
+	}
+	return l
+}
+
 // headline gives the exact counts, in one sentence or two.
 func headline(a health.Alert) string {
-	var told []string
-	if n := len(a.New); n > 0 {
-		told = append(told, count(n, "new problem"))
-	}
-	if n := len(a.Resolved); n > 0 {
-		told = append(told, fmt.Sprintf("%d %s", n, overWord(a.Resolved)))
-	}
+	parts, _ := told(a)
 	var b strings.Builder
-	if len(told) > 0 {
-		b.WriteString(strings.Join(told, ", ") + ". ")
+	if len(parts) > 0 {
+		s := strings.Join(parts, ", ")
+		if rest, is := strings.CutPrefix(s, reminderOf); is && len(a.Reminder) > 0 {
+			s = "Reminder: " + rest
+		}
+		b.WriteString(s + ". ")
 	}
 	if len(a.Current) == 0 {
 		return b.String() + "No problem now."
@@ -90,23 +102,50 @@ func overWord(rs []health.Resolved) string {
 	return "ok again"
 }
 
-// problems words issues, one line for each experiment. Only what is new is
-// explained. Neighbours that began at the same moment share its mention.
-func problems(issues []health.Issue, explain bool) []line {
+// fresh words what is new, with what it means.
+func fresh(issues []health.Issue) []line { return problems(issues, meaning, since) }
+
+// current words what is wrong now, and what people have said of it.
+func current(issues []health.Issue, said map[string]health.Care) []line {
+	lines := problems(issues, nil, since)
+	for i := range lines {
+		if name := lines[i].experiment; name != "" {
+			lines[i].What += cared(said[name])
+		}
+	}
+	return lines
+}
+
+// stillWrong words what people are reminded of, and for how long it has been so.
+func stillWrong(issues []health.Issue, now time.Time) []line {
+	return problems(issues, nil, func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return " (since " + stamp(t) + ", for " + humane(now.Sub(t)) + ")"
+	})
+}
+
+// problems words issues, one line for each experiment. Neighbours that began at the
+// same moment share its mention.
+func problems(issues []health.Issue, meaning func(health.Issue) string, since func(time.Time) string) []line {
 	var lines []line
 	for group := range groups(issues, func(i health.Issue) string { return i.Experiment }) {
 		var parts []string
 		for n, i := range group {
 			part := wording(i)
-			if why := meaning(i); why != "" && explain {
-				part += ": " + why
+			if meaning != nil {
+				if why := meaning(i); why != "" {
+					part += ": " + why
+				}
 			}
 			if n == len(group)-1 || !group[n+1].Since.Equal(i.Since) {
 				part += since(i.Since)
 			}
 			parts = append(parts, part)
 		}
-		lines = append(lines, line{label(group[0].Experiment), joined(parts)})
+		name := group[0].Experiment
+		lines = append(lines, line{Name: label(name), What: joined(parts), experiment: name})
 	}
 	return lines
 }
@@ -133,7 +172,12 @@ func endings(rs []health.Resolved) []line {
 			}
 			parts = append(parts, what+how)
 		}
-		lines = append(lines, line{label(group[0].Issue.Experiment), joined(parts)})
+		name := group[0].Issue.Experiment
+		l := line{Name: label(name), What: joined(parts), experiment: name}
+		if group[0].Ending == health.NotWatched {
+			l.experiment = "" // it has no page any more
+		}
+		lines = append(lines, l)
 	}
 	return lines
 }
@@ -153,8 +197,11 @@ func label(experiment string) string {
 	if name := clean(experiment, maxName); name != "" || experiment == "" {
 		return name
 	}
-	return "(a name that can't be shown)"
+	return unshowable
 }
+
+// unshowable stands for a name of which nothing is left when it is cleaned.
+const unshowable = "(a name that can't be shown)"
 
 // groups yields the runs of neighbours with the same experiment. The system's
 // issues, which have none, stay apart from each other. An alert is sorted, so

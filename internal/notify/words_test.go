@@ -70,6 +70,27 @@ func TestSubjects(t *testing.T) {
 		"nothing new": {
 			health.Alert{Current: []health.Issue{jump("pend00")}},
 			"[lab/status] 1 problem: pend00"},
+		"one thing done": {
+			health.Alert{Acts: []health.Act{{Kind: health.ActSilence, By: "anna", Experiment: "pend00"}}, Current: []health.Issue{jump("spin30")}},
+			"[lab/status] pend00 silenced by anna"},
+		"something is over": {
+			health.Alert{Acts: []health.Act{{Kind: health.ActUnsilence, Experiment: "pend00"}}},
+			"[lab/status] silence of pend00 is over"},
+		"long names push nobody out": {
+			health.Alert{Acts: []health.Act{{Kind: health.ActSilence, By: strings.Repeat("a", 99), Experiment: strings.Repeat("b", 99)}}},
+			"[lab/status] " + strings.Repeat("b", 23) + "… silenced by " + strings.Repeat("a", 23) + "…"},
+		"several things done": {
+			health.Alert{Acts: []health.Act{{Kind: health.ActAck, By: "ben", Experiment: "pend00"}, {Kind: health.ActHold, By: "ben", Experiment: "spin30"}}},
+			"[lab/status] 2 notices: pend00 acknowledged by ben, spin30 off booking by ben"},
+		"news comes before what was done": {
+			health.Alert{New: []health.Issue{jump("spin30")}, Current: []health.Issue{jump("spin30")}, Acts: []health.Act{{Kind: health.ActUnsilence, Experiment: "spin30"}}},
+			"[lab/status] 1 new problem: spin30 missing jump"},
+		"a reminder": {
+			health.Alert{Reminder: []health.Issue{jump("pend00"), jump("spin30"), relay}, Current: []health.Issue{jump("a"), jump("pend00"), jump("spin30"), relay}},
+			"[lab/status] reminder: 3 problems: pend00, spin30, relay"},
+		"a reminder of more than fit": {
+			health.Alert{Reminder: manyDown(9, t0), Current: manyDown(9, t0)},
+			"[lab/status] reminder: 18 problems: pend000, pend001, pend002, pend003 …"},
 		"a name of exactly the room is not cut": {
 			health.Alert{New: []health.Issue{jump("a"), jump(strings.Repeat("b", 24)), jump(strings.Repeat("c", 17))}, Current: []health.Issue{jump("a")}},
 			"[lab/status] 3 new problems: a, " + strings.Repeat("b", 24) + ", " + strings.Repeat("c", 17)},
@@ -89,12 +110,12 @@ func TestAnExperimentHasOneBearableLine(t *testing.T) {
 		i := issue(health.MissingRequired, "pend00", fmt.Sprintf("pend00-st-%03d", n), time.Time{})
 		issues, ends = append(issues, i), append(ends, over(i, time.Duration(n)*time.Minute, health.OKAgain))
 	}
-	for _, lines := range [][]line{problems(issues, true), endings(ends)} {
+	for _, lines := range [][]line{fresh(issues), endings(ends)} {
 		if len(lines) != 1 || lines[0].Name != "pend00" || !strings.HasSuffix(lines[0].What, "; and 988 more") || len(lines[0].What) > 1000 {
 			t.Errorf("%d lines: %+v", len(lines), lines[0])
 		}
 	}
-	if got := problems(issues[:1], false)[0].String(); got != "pend00: missing required pend00-st-000" {
+	if got := current(issues[:1], nil)[0].String(); got != "pend00: missing required pend00-st-000" {
 		t.Errorf("an issue whose beginning isn't known: %q", got)
 	}
 }
@@ -108,10 +129,27 @@ func drawAlert(t *rapid.T) health.Alert {
 	resolved := rapid.Custom(func(t *rapid.T) health.Resolved {
 		return over(one.Draw(t, "issue"), time.Duration(rapid.Int64Range(-1, 1e15).Draw(t, "lasted")), health.OKAgain)
 	})
-	return health.Alert{
+	act := rapid.Custom(func(t *rapid.T) health.Act {
+		a := health.Act{
+			At: t0, By: name.Draw(t, "by"), Experiment: name.Draw(t, "experiment"), Text: name.Draw(t, "text"), Until: t0,
+			Kind: rapid.SampledFrom([]health.ActKind{"silence", "unsilence", "ack", "unack", "hold", "release", "set_maintenance", "remove_maintenance", "test_mail", "new"}).Draw(t, "kind"),
+		}
+		if rapid.Bool().Draw(t, "with a window") {
+			a.Window = &health.Window{Names: rapid.SliceOfN(name, 0, 5).Draw(t, "names"), From: t0, Until: t0}
+		}
+		return a
+	})
+	alert := health.Alert{
 		At: t0, New: rapid.SliceOfN(one, 0, 30).Draw(t, "new"), Resolved: rapid.SliceOfN(resolved, 0, 30).Draw(t, "resolved"),
 		Current: rapid.SliceOfN(one, 0, 300).Draw(t, "current"), Counts: health.Counts{Total: rapid.IntRange(0, 9).Draw(t, "total")},
+		Acts: rapid.SliceOfN(act, 0, 100).Draw(t, "acts"), Reminder: rapid.SliceOfN(one, 0, 100).Draw(t, "reminder"), Cared: map[string]health.Care{},
 	}
+	for _, i := range alert.Current {
+		if rapid.Bool().Draw(t, "acknowledged") {
+			alert.Cared[i.Experiment] = health.Care{Ack: &health.Ack{By: name.Draw(t, "by"), Note: name.Draw(t, "note")}}
+		}
+	}
+	return alert
 }
 
 func TestAnyAlertMakesASoundMail(t *testing.T) {
