@@ -94,6 +94,23 @@ func systemFromText(body []byte) (health.SystemRecord, error) {
 	return r, nil
 }
 
+func actText(a *health.Act) (string, error) {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return "", fmt.Errorf("encode what %s did (%s): %w", a.By, a.Kind, err)
+	}
+	return string(b), nil
+}
+
+func actFromText(body []byte) (health.Act, error) {
+	var a health.Act
+	if err := json.Unmarshal(body, &a); err != nil {
+		return health.Act{}, fmt.Errorf("decode what a person did: %w", err)
+	}
+	inUTC(reflect.ValueOf(&a))
+	return a, nil
+}
+
 var timeType = reflect.TypeFor[time.Time]()
 
 // inUTC turns every time within v to UTC: JSON keeps the zone a time was written

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -46,7 +47,8 @@ func commitForEver(path string) error {
 	}
 	for {
 		n++
-		if err := s.Commit(ctx, wholeStep(n)); err != nil {
+		c := wholeStep(n)
+		if err := errors.Join(s.Commit(ctx, c), s.Alive(ctx, c.At)); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -55,14 +57,22 @@ func commitForEver(path string) error {
 
 const wholeExperiments = 5
 
+// second is an event a moment after another.
+func second(e health.Event) health.Event {
+	e.When = e.When.Add(time.Millisecond)
+	return e
+}
+
 // wholeStep touches everything, so that half of it would show.
 func wholeStep(n int) store.Commit {
 	c := store.Commit{At: t0.Add(time.Duration(n) * time.Second), System: &health.SystemRecord{Cadence: map[health.Source]time.Duration{health.Relay: time.Duration(n)}}}
 	for i := range wholeExperiments {
 		name := fmt.Sprintf("pend%02d", i)
 		c.Records = append(c.Records, record(name, n))
-		c.Events = append(c.Events, event(name, n), event(name, n))
+		c.Events = append(c.Events, event(name, n), second(event(name, n)))
+		c.History = append(c.History, change(name, n))
 	}
+	c.Acts = []health.Act{act(n)}
 	c.Mails = []*health.Mail{mail(strconv.Itoa(n), c.At, "a@x", "b@x")}
 	c.Mails[0].Recipients[0].Fate, c.Mails[0].Recipients[1].Fate = health.Sent, health.Sent
 	return c
@@ -75,7 +85,7 @@ func wholeStepOf(t *testing.T, s store.Store) int {
 	kept := MustKept(t, s)
 	all := MustAllEvents(t, s, time.Time{}, 1000)
 	if len(kept.Records) == 0 {
-		if len(all) != 0 || len(MustMails(t, s, 1)) != 0 || kept.System.Cadence != nil {
+		if len(all) != 0 || len(MustMails(t, s, 1)) != 0 || len(MustAudit(t, s, 1)) != 0 || kept.System.Cadence != nil {
 			t.Fatal("there is something, but no records")
 		}
 		return 0
@@ -89,8 +99,16 @@ func wholeStepOf(t *testing.T, s store.Store) int {
 		if len(events) != min(5, 2*n) {
 			t.Fatalf("%d events of %s at step %d", len(events), r.Name, n)
 		}
-		same(t, "newest event", events[len(events)-1], event(r.Name, n))
+		same(t, "newest event", events[len(events)-1], second(event(r.Name, n)))
 		same(t, "the one before", events[len(events)-2], event(r.Name, n))
+		var changes []health.StateChange
+		for i := 1; i <= n; i++ {
+			changes = append(changes, change(r.Name, i))
+		}
+		same(t, "history", MustHistory(t, s, r.Name, time.Time{}, time.Time{}), changes)
+	}
+	if acts := MustAudit(t, s, 1000); len(acts) != n || acts[0] != act(n) {
+		t.Fatalf("%d acts at step %d", len(acts), n)
 	}
 	m, err := s.Mail(t.Context(), strconv.Itoa(n))
 	if err != nil {
@@ -123,6 +141,10 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		n := wholeStepOf(t, s)
+		spans := MustWatched(t, s, time.Time{}, time.Time{})
+		if last := wholeStep(told).At; told > before+1 && (len(spans) == 0 || spans[len(spans)-1].To.Before(last)) {
+			t.Errorf("round %d: it was there until %v, seen %v", round, last, spans)
+		}
 		MustClose(t, s)
 		if n < max(told, before) || n > max(told, before)+1 {
 			t.Fatalf("round %d: killed after step %d, found %d", round, max(told, before), n)

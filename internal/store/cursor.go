@@ -18,6 +18,7 @@ type cursor struct {
 const (
 	eventCursor = "e"
 	mailCursor  = "m"
+	actCursor   = "a"
 )
 
 func (c cursor) encode(kind string) string {

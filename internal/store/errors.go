@@ -27,6 +27,10 @@ var (
 	ErrNewer   = errors.New("made by a newer version of this server")
 	ErrForeign = errors.New("another program's database")
 
+	// ErrReplaced refuses a commit to a database that is another than before, or an older
+	// one, as long as it has not been given a whole one.
+	ErrReplaced = errors.New("another database is in its place, and everything has to be written to it anew")
+
 	ErrClosed      = errors.New("store is closed")
 	ErrBadCursor   = errors.New("not a valid cursor")
 	ErrUnknownMail = errors.New("no such mail")
@@ -87,6 +91,13 @@ func classify(path string, err error) error {
 		return classifyCode(path, e.Code())
 	}
 	return nil
+}
+
+// unknownToIt says that the database lacks what a statement names: an older version's
+// was put in its place, and has to be brought up to date by opening it again.
+func unknownToIt(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == lib.SQLITE_ERROR || e.Code()&0xff == lib.SQLITE_SCHEMA)
 }
 
 // classifyCode goes by SQLite's result codes (https://www.sqlite.org/rescode.html):

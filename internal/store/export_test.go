@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"labstatus/internal/health"
 )
 
 // ExecWriter runs SQL on the one connection that writes, whose settings tests
@@ -17,6 +19,9 @@ func Explain(doing, path string, err error) error { return explain(doing, path, 
 
 // ClassifyCode is classifyCode.
 func ClassifyCode(path string, code int) error { return classifyCode(path, code) }
+
+// EventText is eventText.
+func EventText(e *health.Event) (streamOK, issues string, err error) { return eventText(e) }
 
 // Nanos and FromNanos are the encoding of times.
 func Nanos(t time.Time) int64     { return nanos(t) }

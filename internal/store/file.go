@@ -22,6 +22,10 @@ type file struct {
 	info os.FileInfo // of the file as it was opened
 	w, r *sql.DB
 	st   statements
+	// With the turn only.
+	head  head
+	found int64 // the number of its head when it was opened
+	seen  look  // as we left it: whatever it looks like else is somebody else's doing
 
 	// gate is held for reading by reads, so that close waits for them: once it has
 	// returned, nothing of ours has the file open.
@@ -30,7 +34,9 @@ type file struct {
 }
 
 const (
-	busyTimeout = time.Second // for a person's sqlite3 shell: no other server can be there
+	// busyTimeout is for a person's sqlite3 shell: no other server can be there. It is
+	// shorter than the patience of who commits, so that its error says who is in the way.
+	busyTimeout = 700 * time.Millisecond
 	readers     = 4
 	logLimit    = 16 << 20 // bytes; a longer write-ahead log is cut to this when it starts over
 )
@@ -98,6 +104,10 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	if err := f.st.prepare(ctx, f.w); err != nil {
 		return nil, err
 	}
+	if err := f.readHead(ctx); err != nil {
+		return nil, err
+	}
+	f.found = f.head.last
 	if err := f.pulse(ctx); err != nil {
 		return nil, err
 	}
@@ -177,26 +187,6 @@ func (f *file) here() error {
 		return errReplaced
 	}
 	return nil
-}
-
-// pulse writes one row, to find out whether it can be done.
-func (f *file) pulse(ctx context.Context) error {
-	_, err := f.st.pulse.ExecContext(ctx, nanos(time.Now()))
-	return err
-}
-
-// transact runs fn in a transaction. Either everything is durable when it returns
-// nil, or nothing was done.
-func (f *file) transact(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := f.w.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after Commit
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // empty writes all of the log into the database.

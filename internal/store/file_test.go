@@ -46,6 +46,29 @@ func TestFileIsKeptAcrossRestarts(t *testing.T) {
 	}
 }
 
+// A file of the first version is brought up to date, with what is in it.
+func TestFirstVersionsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "status.db")
+	store.MakeFirstVersion(t, path)
+	for n := 1; n <= 3; n++ {
+		e := event("pend00", 4-n) // the clock was set back
+		streamOK, issues, err := store.EventText(&e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		MustSQL(t, path, `INSERT INTO events (experiment, seq, at, healthy, jump_ok, stream_ok, issues) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			e.Experiment, n, store.Nanos(e.When), e.Healthy, e.JumpOK, streamOK, issues)
+	}
+	s := MustOpen(t, path, store.Options{})
+	want := []health.Event{event("pend00", 3), event("pend00", 2), event("pend00", 1)}
+	same(t, "events", MustEvents(t, s, "pend00"), want)
+	MustCommit(t, s, store.Commit{At: t0, Events: append(want, event("pend00", 4)), History: []health.StateChange{change("pend00", 1)}})
+	same(t, "events, the same again and one more", MustEvents(t, s, "pend00"), append(want, event("pend00", 4)))
+	if changes := MustHistory(t, s, "pend00", time.Time{}, time.Time{}); len(changes) != 1 {
+		t.Errorf("history: %v", changes)
+	}
+}
+
 func TestOpenThroughALink(t *testing.T) {
 	dir := t.TempDir()
 	MustClose(t, MustOpen(t, filepath.Join(dir, "real.db"), store.Options{}))

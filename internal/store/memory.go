@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,7 +15,8 @@ import (
 // tests, and where nothing may be written. It keeps what the file would keep, in
 // the same encoding.
 type Memory struct {
-	opts Options
+	opts  Options
+	began time.Time
 
 	mu        sync.RWMutex
 	closed    bool
@@ -31,22 +31,11 @@ type Memory struct {
 	mails     []*row // oldest first
 	byID      map[string]*row
 	lastMail  int64
-}
-
-// memEvent is a row of the events table.
-type memEvent struct {
-	id               int64
-	at               int64
-	experiment       string
-	healthy, jumpOK  bool
-	streamOK, issues string
-	dropped          bool
-}
-
-func (e *memEvent) decode() (StoredEvent, error) {
-	out := StoredEvent{ID: e.id, Event: health.Event{
-		Experiment: e.experiment, When: fromNanos(e.at), Healthy: e.healthy, JumpOK: e.jumpOK}}
-	return out, eventFromText(&out.Event, []byte(e.streamOK), []byte(e.issues))
+	changes   map[string][]health.StateChange // by time
+	acts      []memAct                        // oldest first
+	lastAct   int64
+	spans     []Span // those that are over
+	alive     *alive // the one that is running; nil: none yet
 }
 
 // OpenMemory makes an empty store.
@@ -55,8 +44,8 @@ func OpenMemory(o Options) (*Memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Memory{opts: o, records: map[string]string{}, forgotten: map[string]int64{},
-		histories: map[string][]*memEvent{}, byID: map[string]*row{}}, nil
+	return &Memory{opts: o, began: time.Now(), records: map[string]string{}, forgotten: map[string]int64{},
+		histories: map[string][]*memEvent{}, byID: map[string]*row{}, changes: map[string][]health.StateChange{}}, nil
 }
 
 // usable says why a call can't be served. The caller holds the lock.
@@ -79,14 +68,9 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 		return err
 	}
 	// Whatever can fail comes before the first change.
-	events := make([]*memEvent, len(c.Events))
-	for i := range c.Events {
-		e := &c.Events[i]
-		streamOK, issues, err := eventText(e)
-		if err != nil {
-			return err
-		}
-		events[i] = &memEvent{at: nanos(e.When), experiment: e.Experiment, healthy: e.Healthy, jumpOK: e.JumpOK, streamOK: streamOK, issues: issues}
+	events, err := encodeEvents(c.Events, m.opts.EventsPerExperiment)
+	if err != nil {
+		return err
 	}
 	records := map[string]string{}
 	for i := range c.Records {
@@ -95,6 +79,12 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 			return err
 		}
 		records[c.Records[i].Name] = body
+	}
+	acts := make([]string, len(c.Acts))
+	for i := range c.Acts {
+		if acts[i], err = actText(&c.Acts[i]); err != nil {
+			return err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,13 +101,27 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 	for _, e := range events {
 		m.addEvent(e)
 	}
+	for _, e := range events {
+		m.trimEvents(e.experiment)
+	}
 	maps.Copy(m.records, records)
+	if c.Whole {
+		for _, name := range c.others(slices.Collect(maps.Keys(m.records))) {
+			m.forget(name, c.At)
+			m.changes[name] = overrule(m.changes[name], health.StateChange{Experiment: name, At: c.At})
+		}
+	}
 	for _, name := range c.Forgotten {
-		delete(m.records, name)
-		m.forgotten[name] = nanos(c.At)
+		m.forget(name, c.At)
 	}
 	for _, mail := range c.Mails {
 		m.addMail(mail)
+	}
+	for i, body := range acts {
+		m.addAct(nanos(c.Acts[i].At), body)
+	}
+	for _, change := range c.History {
+		m.changes[change.Experiment] = overrule(m.changes[change.Experiment], change)
 	}
 	if sweepDue(m.sweptAt, c.At) {
 		m.sweep(c.At)
@@ -125,37 +129,15 @@ func (m *Memory) Commit(ctx context.Context, c Commit) error {
 	return nil
 }
 
-func (m *Memory) addEvent(e *memEvent) {
-	m.lastEvent++
-	e.id = m.lastEvent
-	// Nearly always at the end; not after the clock was set back.
-	i, _ := slices.BinarySearchFunc(m.all, e, byTime)
-	m.all = slices.Insert(m.all, i, e)
-	h := append(m.histories[e.experiment], e)
-	if over := len(h) - m.opts.EventsPerExperiment; over > 0 {
-		m.discard(h[:over])
-		h = slices.Delete(h, 0, over)
-	}
-	m.histories[e.experiment] = h
-}
-
-func byTime(a, b *memEvent) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
-}
-
-// discard drops events from all, which is cleared up when half of it is dropped.
-func (m *Memory) discard(events []*memEvent) {
-	for _, e := range events {
-		e.dropped = true
-	}
-	if m.dropped += len(events); m.dropped > len(m.all)/2 {
-		m.all = slices.DeleteFunc(m.all, func(e *memEvent) bool { return e.dropped })
-		m.dropped = 0
-	}
+func (m *Memory) forget(name string, at time.Time) {
+	delete(m.records, name)
+	m.forgotten[name] = nanos(at)
 }
 
 func (m *Memory) sweep(now time.Time) {
 	m.sweptAt = now
+	m.sweepHistory(now.Add(-m.opts.KeepHistory))
+	m.sweepActs(now.Add(-keepAudit))
 	old := nanos(now.Add(-m.opts.KeepMail))
 	m.mails = slices.DeleteFunc(m.mails, func(r *row) bool {
 		drop := nanos(r.At) < old && !slices.ContainsFunc(r.Recipients, isQueued)
@@ -202,60 +184,6 @@ func (m *Memory) Kept(ctx context.Context) (kept health.Kept, warnings []error, 
 	return kept, warnings, nil
 }
 
-// Events implements Store.
-func (m *Memory) Events(ctx context.Context, experiment string) ([]health.Event, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	var out []health.Event
-	for _, e := range m.histories[experiment] {
-		stored, err := e.decode()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, stored.Event)
-	}
-	return out, nil
-}
-
-// AllEvents implements Store.
-func (m *Memory) AllEvents(ctx context.Context, since time.Time, limit int, from string) ([]StoredEvent, string, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, "", err
-	}
-	end := len(m.all)
-	if from != "" {
-		c, err := decodeCursor(eventCursor, from)
-		if err != nil {
-			return nil, "", err
-		}
-		end, _ = slices.BinarySearchFunc(m.all, &memEvent{at: c.at, id: c.id}, byTime)
-	}
-	var page []StoredEvent
-	for _, e := range slices.Backward(m.all[:end]) {
-		if e.at < sinceNanos(since) {
-			break
-		}
-		if e.dropped {
-			continue
-		}
-		if len(page) == pageSize(limit) {
-			last := page[len(page)-1]
-			return page, cursor{at: nanos(last.When), id: last.ID}.encode(eventCursor), nil
-		}
-		stored, err := e.decode()
-		if err != nil {
-			return nil, "", err
-		}
-		page = append(page, stored)
-	}
-	return page, "", nil
-}
-
 // Ping implements Store.
 func (m *Memory) Ping(ctx context.Context) error {
 	m.mu.RLock()
@@ -276,6 +204,12 @@ func (m *Memory) Size() (int64, error) {
 	}
 	for _, e := range m.all {
 		size += len(e.experiment) + len(e.streamOK) + len(e.issues) + 32
+	}
+	for name, all := range m.changes {
+		size += (len(name) + 24) * len(all)
+	}
+	for _, a := range m.acts {
+		size += len(a.body) + 16
 	}
 	for _, r := range m.mails {
 		size += len(r.ID) + len(r.Subject) + len(r.Raw) + 64*len(r.Recipients)

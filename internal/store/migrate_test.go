@@ -76,3 +76,15 @@ func TestMigrationNames(t *testing.T) {
 		t.Errorf("ours: %d, %v", len(ours), err)
 	}
 }
+
+// MakeFirstVersion makes a database as the first version of this server made it.
+func MakeFirstVersion(t *testing.T, path string) {
+	t.Helper()
+	steps, err := readMigrations(migrationFiles, "migrations/sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t.Context(), openBare(t, path), steps[:1]); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -17,7 +17,7 @@ import (
 
 var t0 = time.Date(2026, 11, 20, 22, 10, 5, 123456789, time.UTC)
 
-// eachStore runs a test over both stores.
+// eachStore runs a test over all stores.
 func eachStore(t *testing.T, o store.Options, fn func(*testing.T, store.Store)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -28,6 +28,20 @@ func eachStore(t *testing.T, o store.Options, fn func(*testing.T, store.Store)) 
 		t.Parallel()
 		fn(t, MustOpenMemory(t, o))
 	})
+	t.Run("late", func(t *testing.T) {
+		t.Parallel()
+		fn(t, MustLate(t, store.LateOptions{Path: filepath.Join(t.TempDir(), "missing", "missing", "status.db"), Options: o}))
+	})
+}
+
+func MustLate(tb testing.TB, o store.LateOptions) *store.Late {
+	tb.Helper()
+	l, err := store.NewLate(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { MustClose(tb, l) })
+	return l
 }
 
 func MustOpen(tb testing.TB, path string, o store.Options) *store.SQLite {
@@ -96,6 +110,73 @@ func MustAllEvents(tb testing.TB, s store.Store, since time.Time, limit int) []s
 		all, next = append(all, page...), n
 	}
 	return all
+}
+
+// MustFind reads all pages of a query.
+func MustFind(tb testing.TB, s store.Store, q store.EventQuery, limit int) []store.StoredEvent {
+	tb.Helper()
+	var all []store.StoredEvent
+	for next, first := "", true; first || next != ""; first = false {
+		page, n, err := s.FindEvents(tb.Context(), q, limit, next)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if len(page) > limit || len(page) == 0 && n != "" {
+			tb.Fatalf("page of %d with limit %d, then %q", len(page), limit, n)
+		}
+		all, next = append(all, page...), n
+	}
+	return all
+}
+
+func MustHistory(tb testing.TB, s store.Store, experiment string, from, to time.Time) []health.StateChange {
+	tb.Helper()
+	changes, err := s.History(tb.Context(), experiment, from, to)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return changes
+}
+
+func MustAllHistory(tb testing.TB, s store.Store, from, to time.Time) (all [][]health.StateChange) {
+	tb.Helper()
+	for changes, err := range s.AllHistory(tb.Context(), from, to) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, changes)
+	}
+	return all
+}
+
+// MustAudit reads all pages of the audit list.
+func MustAudit(tb testing.TB, s store.Store, limit int) []health.Act {
+	tb.Helper()
+	var all []health.Act
+	for next, first := "", true; first || next != ""; first = false {
+		page, n, err := s.Audit(tb.Context(), limit, next)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all, next = append(all, page...), n
+	}
+	return all
+}
+
+func MustAlive(tb testing.TB, s store.Store, at time.Time) {
+	tb.Helper()
+	if err := s.Alive(tb.Context(), at); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func MustWatched(tb testing.TB, s store.Store, from, to time.Time) []store.Span {
+	tb.Helper()
+	spans, err := s.Watched(tb.Context(), from, to)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return spans
 }
 
 // MustMails reads all pages of the outbox.
@@ -179,6 +260,20 @@ func record(name string, n int) health.Record {
 		},
 		Told:    []health.Issue{{Code: health.MissingRequired, Experiment: name, Subject: name + "-st-video", Since: at}},
 		Changes: []time.Time{t0, at}, Unsteady: []string{name + "-st-video"}, Flapping: at, Events: n}
+}
+
+// change is what event is about.
+func change(name string, n int) health.StateChange {
+	state := health.StateHealthy
+	if n%2 == 1 {
+		state = health.StateUnhealthy
+	}
+	return health.StateChange{Experiment: name, At: t0.Add(time.Duration(n) * time.Second), State: state, Maintenance: n%3 == 0}
+}
+
+func act(n int) health.Act {
+	at := t0.Add(time.Duration(n) * time.Second)
+	return health.Act{At: at, Kind: health.ActSilence, By: "alice", Experiment: "pend00", Until: at.Add(time.Hour), Text: fmt.Sprintf("act %d <é>", n)}
 }
 
 func mail(id string, at time.Time, to ...string) *health.Mail {

@@ -18,7 +18,7 @@ func TestBothStoresAgree(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	o := store.Options{EventsPerExperiment: 4, KeepMail: 48 * time.Hour, KeepForgotten: 48 * time.Hour}
+	o := store.Options{EventsPerExperiment: 4, KeepMail: 48 * time.Hour, KeepForgotten: 48 * time.Hour, KeepHistory: 72 * time.Hour}
 	path := filepath.Join(t.TempDir(), "status.db")
 	var file store.Store = MustOpen(t, path, o)
 	memory := MustOpenMemory(t, o)
@@ -33,7 +33,25 @@ func TestBothStoresAgree(t *testing.T) {
 				e := event(name(), rng.IntN(100))
 				e.When = now.Add(time.Duration(rng.IntN(3)) * time.Second)
 				c.Events = append(c.Events, e)
+				if rng.IntN(4) == 0 {
+					c.Events = append(c.Events, e)
+				}
 			}
+			states := []health.State{"", health.StateHealthy, health.StateUnhealthy, health.StateUnknown}
+			for range rng.IntN(5) {
+				at := now.Add(time.Duration(rng.IntN(3)) * time.Minute)
+				switch rng.IntN(20) {
+				case 0:
+					at = now.Add(time.Duration(rng.IntN(200)-100) * time.Hour) // a clock that is wrong
+				case 1:
+					at = now.Add(-24 * time.Hour)
+				}
+				c.History = append(c.History, health.StateChange{Experiment: name(), At: at, State: states[rng.IntN(4)], Maintenance: rng.IntN(3) == 0})
+			}
+			if rng.IntN(3) == 0 {
+				c.Acts = []health.Act{act(rng.IntN(50))}
+			}
+			c.Whole = rng.IntN(10) == 0
 			for range rng.IntN(3) {
 				c.Records = append(c.Records, record(name(), rng.IntN(100)))
 			}
@@ -48,8 +66,12 @@ func TestBothStoresAgree(t *testing.T) {
 				c.Mails = []*health.Mail{mail(fmt.Sprint(mails), now, "a@x", "b@x", "c@x")}
 				c.Mails[0].Recipients[1].Next = now.Add(time.Hour)
 			}
-			MustCommit(t, file, c)
-			MustCommit(t, memory, c)
+			for range 1 + rng.IntN(2) {
+				MustCommit(t, file, c)
+				MustCommit(t, memory, c)
+			}
+			MustAlive(t, file, now)
+			MustAlive(t, memory, now)
 		case 0, 1, 2, 3:
 			r := health.Recipient{Address: []string{"a@x", "b@x", "c@x", "d@x"}[rng.IntN(4)], Attempts: rng.IntN(5), LastErr: "451",
 				Fate: []health.Fate{health.Queued, health.Sent, health.Failed}[rng.IntN(3)], Next: now.Add(time.Duration(rng.IntN(100)) * time.Minute)}
@@ -76,6 +98,12 @@ func agree(t *testing.T, a, b store.Store, now time.Time) {
 	same(t, "all events", MustAllEvents(t, a, time.Time{}, 7), MustAllEvents(t, b, time.Time{}, 7))
 	same(t, "some events", MustAllEvents(t, a, now.Add(-24*time.Hour), 7), MustAllEvents(t, b, now.Add(-24*time.Hour), 7))
 	same(t, "events", MustEvents(t, a, "pend00"), MustEvents(t, b, "pend00"))
+	same(t, "text found", MustFind(t, a, store.EventQuery{Text: "Event 1", Experiment: "pend01"}, 2), MustFind(t, b, store.EventQuery{Text: "Event 1", Experiment: "pend01"}, 2))
+	same(t, "all histories", MustAllHistory(t, a, time.Time{}, time.Time{}), MustAllHistory(t, b, time.Time{}, time.Time{}))
+	from, to := now.Add(-30*time.Hour), now.Add(-time.Hour)
+	same(t, "a day's histories", MustAllHistory(t, a, from, to), MustAllHistory(t, b, from, to))
+	same(t, "history", MustHistory(t, a, "pend02", from, to), MustHistory(t, b, "pend02", from, to))
+	same(t, "acts", MustAudit(t, a, 7), MustAudit(t, b, 7))
 	same(t, "mails", MustMails(t, a, 7), MustMails(t, b, 7))
 	same(t, "due", MustDue(t, a, now, 7), MustDue(t, b, now, 7))
 	type counts struct {

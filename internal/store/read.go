@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
 
 	"labstatus/internal/health"
 )
@@ -12,6 +11,11 @@ import (
 // each runs a query and hands its rows to scan one by one.
 func each(ctx context.Context, db querier, scan func(*sql.Rows) error, query string, args ...any) error {
 	rows, err := db.QueryContext(ctx, query, args...)
+	return scanAll(rows, err, scan)
+}
+
+// scanAll hands what a query came to to scan, row by row.
+func scanAll(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 	if err != nil {
 		return err
 	}
@@ -81,92 +85,6 @@ func (s *SQLite) Kept(ctx context.Context) (kept health.Kept, warnings []error, 
 	return kept, warnings, nil
 }
 
-const eventColumns = `SELECT id, experiment, at, healthy, jump_ok, stream_ok, issues FROM events `
-
-// scanEvent reads a row of eventColumns. An unreadable one is left out (false):
-// one bad row shouldn't hide all others.
-func (s *SQLite) scanEvent(rows *sql.Rows) (e StoredEvent, ok bool, err error) {
-	var at int64
-	var streamOK, issues sql.RawBytes
-	if err := rows.Scan(&e.ID, &e.Experiment, &at, &e.Healthy, &e.JumpOK, &streamOK, &issues); err != nil {
-		return e, false, err
-	}
-	e.When = fromNanos(at)
-	if err := eventFromText(&e.Event, streamOK, issues); err != nil {
-		if !s.complained.Swap(true) {
-			s.opts.Log.WithError(err).WithField("file", s.path).WithField("event", e.ID).
-				Warn("An event can't be read and is left out. More like it won't be logged.")
-		}
-		return e, false, nil
-	}
-	return e, true, nil
-}
-
-// Events implements Store.
-func (s *SQLite) Events(ctx context.Context, experiment string) ([]health.Event, error) {
-	var out []health.Event
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
-			e, ok, err := s.scanEvent(rows)
-			if ok {
-				out = append(out, e.Event)
-			}
-			return err
-		}, eventColumns+`WHERE experiment = ? ORDER BY seq`, experiment)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// AllEvents implements Store.
-func (s *SQLite) AllEvents(ctx context.Context, since time.Time, limit int, from string) ([]StoredEvent, string, error) {
-	query, args := eventColumns+`WHERE at >= ?1 ORDER BY at DESC, id DESC LIMIT ?2`, []any{sinceNanos(since), pageSize(limit) + 1}
-	if from != "" {
-		c, err := decodeCursor(eventCursor, from)
-		if err != nil {
-			return nil, "", err
-		}
-		query = eventColumns + `WHERE at >= ?1 AND (at, id) < (?3, ?4) ORDER BY at DESC, id DESC LIMIT ?2`
-		args = append(args, c.at, c.id)
-	}
-	var page []StoredEvent
-	var rowsRead int
-	var last cursor // of the rows that belong to this page, readable or not
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
-			e, ok, err := s.scanEvent(rows)
-			if err != nil {
-				return err
-			}
-			if rowsRead++; rowsRead > pageSize(limit) {
-				return nil // there is more: that is all it was read for
-			}
-			last = cursor{at: nanos(e.When), id: e.ID}
-			if ok {
-				page = append(page, e)
-			}
-			return nil
-		}, query, args...)
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if rowsRead <= pageSize(limit) {
-		return page, "", nil
-	}
-	return page, last.encode(eventCursor), nil
-}
-
-// sinceNanos is nanos, but no event is before the zero time.
-func sinceNanos(t time.Time) int64 {
-	if t.IsZero() {
-		return -1 << 63
-	}
-	return nanos(t)
-}
-
 // trimAll drops what is over the count, for when that was lowered. It steps from
 // name to name through the index rather than through all events.
 func (f *file) trimAll(ctx context.Context, keep int) error {
@@ -187,9 +105,10 @@ func (f *file) trimAll(ctx context.Context, keep int) error {
 		return err
 	}
 	return f.transact(ctx, func(tx *sql.Tx) error {
-		trim := tx.StmtContext(ctx, f.st.trimEvents)
 		for _, name := range names {
-			if _, err := trim.ExecContext(ctx, name, keep); err != nil {
+			_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE experiment = ?1
+				AND seq <= (SELECT max(seq) FROM events WHERE experiment = ?1) - ?2`, name, keep)
+			if err != nil {
 				return fmt.Errorf("drop old events of %s: %w", name, err)
 			}
 		}

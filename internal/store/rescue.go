@@ -21,6 +21,12 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	}
 	f := s.cur.Load()
 	where := f.here()
+	if where == nil && !f.closed && f.seen != lookAt(s.path) {
+		var err error
+		if where, err = s.examine(ctx, f); err != nil {
+			return nil, err
+		}
+	}
 	if where == nil && !f.closed && !s.suspect && s.lock.stands(s.lockPath()) {
 		return f, nil
 	}
@@ -31,7 +37,7 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	switch {
 	case where == nil: // opening it again is all there is to do
 	case errors.Is(where, errReplaced):
-		s.news = cmp.Or(s.news, "The database was replaced by another file while in use. Going on with the new one.")
+		s.news = cmp.Or(s.news, "The database was replaced by another file while in use. Going on with the new one; everything is written anew.")
 		// First of all, so that the old one's log is never taken for the new one's.
 		s.drop(f, log)
 	case errors.Is(where, fs.ErrNotExist):
@@ -48,11 +54,41 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	s.cur.Store(fresh)
 	s.suspect = false
 	s.drop(f, log)
+	if !os.SameFile(f.info, fresh.info) {
+		if err := s.holdRaw(); err != nil {
+			return nil, err
+		}
+	}
+	if !f.head.knows(fresh.found) {
+		s.isReplaced()
+		s.news = cmp.Or(s.news, "The database holds something else than was written last. Going on with it; everything is written anew.")
+	}
 	if s.news != "" {
 		log.Warn(s.news) // once, though it may have taken many attempts
 		s.news = ""
 	}
-	return fresh, fresh.trimAll(ctx, s.opts.EventsPerExperiment)
+	err = fresh.trimAll(ctx, s.opts.EventsPerExperiment)
+	fresh.seen = lookAt(s.path)
+	return fresh, err
+}
+
+// adopt goes on with contents that were put in place of ours in the same file.
+func (s *SQLite) adopt(ctx context.Context, f *file) error {
+	if err := f.readHead(ctx); err != nil {
+		return err
+	}
+	s.isReplaced()
+	s.opts.Log.WithField("file", s.path).
+		Warn("The database's contents were replaced while in use, by an older copy for instance. Going on with them; everything is written anew.")
+	return nil
+}
+
+// isReplaced notes that the database isn't the one that was written to so far.
+func (s *SQLite) isReplaced() {
+	s.replaced = true
+	if a := s.alive.Load(); a != nil {
+		s.alive.Store(&alive{since: a.since, called: a.called}) // its row is another's now
+	}
 }
 
 // lockAgain renews the lock when its file was deleted, as with its directory.
@@ -82,7 +118,7 @@ func (s *SQLite) rescue(ctx context.Context, f *file, log logrus.FieldLogger) er
 		}
 	}
 	if !s.saved {
-		s.news = cmp.Or(s.news, "The database was deleted and could not be kept. A new one is begun.")
+		s.news = cmp.Or(s.news, "The database was deleted and could not be kept. A new one is begun; everything is written anew.")
 		return nil
 	}
 	if err := os.Rename(aside, s.path); err != nil {

@@ -185,9 +185,25 @@ func TestReplacedFileIsTakenUp(t *testing.T) {
 	if err := os.Rename(backup, path); err != nil {
 		t.Fatal(err)
 	}
-	MustCommit(t, s, step(3))
+	mendedByAWhole(t, s, step(3))
 	warned(t, hook, "replaced by another file")
 	holds(t, s, 3)
+}
+
+// mendedByAWhole fails unless the store refuses a commit until it gets a whole one.
+func mendedByAWhole(t *testing.T, s *store.SQLite, c store.Commit) {
+	t.Helper()
+	for range 2 {
+		if err := s.Commit(t.Context(), c); !errors.Is(err, store.ErrReplaced) {
+			t.Fatalf("a commit that isn't whole: %v", err)
+		}
+		if err := s.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Whole = true
+	MustCommit(t, s, c)
+	MustCommit(t, s, store.Commit{At: c.At, Records: c.Records})
 }
 
 func TestReplacedByRubbish(t *testing.T) {
@@ -214,7 +230,7 @@ func TestReplacedByRubbish(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	MustCommit(t, s, step(1))
+	mendedByAWhole(t, s, step(1))
 	holds(t, s, 1)
 }
 

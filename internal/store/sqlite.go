@@ -21,14 +21,17 @@ type SQLite struct {
 	cur  atomic.Pointer[file] // replaced by whoever has the turn
 
 	// With the turn only.
-	lock    *lock
-	closed  bool
-	suspect bool   // an error calls for opening the file again
-	saved   bool   // a deleted database waits beside its path to be put back
-	news    string // for the log, once the file is open again
-	sweptAt time.Time
+	lock     *lock
+	raw      *os.File // the database as the bytes that it is
+	closed   bool
+	suspect  bool   // an error calls for opening the file again
+	saved    bool   // a deleted database waits beside its path to be put back
+	news     string // for the log, once the file is open again
+	replaced bool   // what is in the file isn't what was written last: a whole commit is needed
+	sweptAt  time.Time
 
-	complained atomic.Bool // an unreadable event has been logged
+	alive      atomic.Pointer[alive] // the span that is running; nil: none yet
+	complained atomic.Bool           // an unreadable row has been logged
 }
 
 // Open opens the database at path, or makes it, with its directory where only
@@ -51,7 +54,8 @@ func Open(ctx context.Context, path string, o Options) (*SQLite, error) {
 	f, err := openFile(ctx, path)
 	if err == nil {
 		s.cur.Store(f)
-		err = f.trimAll(ctx, o.EventsPerExperiment)
+		err = errors.Join(f.trimAll(ctx, o.EventsPerExperiment), s.holdRaw())
+		f.seen = lookAt(path)
 	}
 	if err != nil {
 		return nil, errors.Join(explain("open", path, err), s.Close())
@@ -115,7 +119,15 @@ func (s *SQLite) write(ctx context.Context, doing string, fn func(context.Contex
 	f, err := s.ready(ctx)
 	if err == nil {
 		err = fn(ctx, f)
-		s.suspect = opensAgain(classify(s.path, err))
+		if errors.Is(err, errOther) {
+			if err = s.adopt(ctx, f); err == nil {
+				err = fn(ctx, f)
+			}
+		}
+		s.suspect = opensAgain(classify(s.path, err)) || unknownToIt(err)
+		if err == nil {
+			f.seen = lookAt(s.path)
+		}
 	}
 	return explain(doing, s.path, err)
 }
@@ -185,6 +197,9 @@ func (s *SQLite) Close() error {
 	var errs []error
 	if f := s.cur.Swap(nil); f != nil {
 		errs = append(errs, f.close())
+	}
+	if s.raw != nil {
+		errs = append(errs, s.raw.Close())
 	}
 	errs = append(errs, s.lock.release()) // last: the next server may come now
 	if err := errors.Join(errs...); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -17,8 +18,10 @@ import (
 // write heeds its context until it begins, and is then finished.
 type Store interface {
 	// Commit keeps everything in c, or nothing. An error means that nothing may be
-	// taken as kept; the same commit can be tried again. A mail whose ID is kept
-	// already is left as it is.
+	// taken as kept; the same commit, or one that begins with what it held, can be
+	// tried again, and nothing is kept twice even where the first was done in spite
+	// of its error: see Commit for what counts as the same. ErrReplaced asks for a
+	// whole commit.
 	Commit(ctx context.Context, c Commit) error
 
 	// Kept reads back the state, records sorted by name. A row that can't be
@@ -29,13 +32,41 @@ type Store interface {
 	// committed, oldest first; none for a name that isn't known.
 	Events(ctx context.Context, experiment string) ([]health.Event, error)
 
-	// AllEvents gives a page of all histories, newest first, none before since.
-	// Start with an empty cursor and go on with next until that is empty.
-	// A limit below 1 means 100, one above 1000 means 1000.
+	// FindEvents gives a page of the events that are asked for, newest first.
+	// Start with an empty cursor and go on with next, and the same query, until that
+	// is empty. A limit below 1 means 100, one above 1000 means 1000.
+	FindEvents(ctx context.Context, q EventQuery, limit int, cursor string) (page []StoredEvent, next string, err error)
+
+	// AllEvents is FindEvents for all events, none before since.
 	AllEvents(ctx context.Context, since time.Time, limit int, cursor string) (page []StoredEvent, next string, err error)
 
+	// History gives an experiment's changes of state within [from, to), oldest
+	// first, after the one that was in force at from; a zero to means all that
+	// follow. None for a name that isn't known.
+	History(ctx context.Context, experiment string, from, to time.Time) ([]health.StateChange, error)
+
+	// AllHistory is History for every experiment that has any, sorted by name, in
+	// one look at the store. Each slice is the caller's own. An error comes alone,
+	// and is the end.
+	AllHistory(ctx context.Context, from, to time.Time) iter.Seq2[[]health.StateChange, error]
+
+	// Audit gives a page of what people did and what ended by itself, the latest
+	// first, in the order in which it was committed. Limit and cursor are as for
+	// FindEvents.
+	Audit(ctx context.Context, limit int, cursor string) (page []health.Act, next string, err error)
+
+	// Alive notes that the server is running at that moment. Call it at start, every
+	// minute, and at the end. Calls that are far apart say that it stood still
+	// between them.
+	Alive(ctx context.Context, at time.Time) error
+
+	// Watched gives the spans within [from, to) in which a server was running,
+	// oldest first, not cut to the range. They may overlap. The one that is running
+	// lasts until to, where that is no later than Alive is expected again.
+	Watched(ctx context.Context, from, to time.Time) ([]Span, error)
+
 	// Mails gives a page of the outbox, newest first and without the messages'
-	// bytes. Limit and cursor are as for AllEvents.
+	// bytes. Limit and cursor are as for FindEvents.
 	Mails(ctx context.Context, limit int, cursor string) (page []health.Mail, next string, err error)
 
 	// Mail gives one mail whole; ErrUnknownMail where there is none.
@@ -74,48 +105,32 @@ type Store interface {
 var (
 	_ Store = (*SQLite)(nil)
 	_ Store = (*Memory)(nil)
+	_ Store = (*Late)(nil)
 )
-
-// Commit is what is kept together. Its fields are carried out in their order: a
-// name in both Records and Forgotten is forgotten.
-type Commit struct {
-	At        time.Time // of the check; also what retention goes by
-	Events    []health.Event
-	Records   []health.Record // each replaces what was kept under its name
-	Forgotten []string        // experiments whose record is dropped
-	System    *health.SystemRecord
-	Mails     []*health.Mail // to be sent, oldest first
-}
-
-func (c *Commit) empty() bool {
-	return len(c.Events) == 0 && len(c.Records) == 0 && len(c.Forgotten) == 0 && c.System == nil && len(c.Mails) == 0
-}
-
-// StoredEvent is an event with its number in the store, which grows with each
-// event committed and is never used again.
-type StoredEvent struct {
-	ID int64
-	health.Event
-}
 
 // Options says how much is kept. The zero value is ready to use.
 type Options struct {
 	EventsPerExperiment int                // default 100
 	KeepMail            time.Duration      // default 90 days
 	KeepForgotten       time.Duration      // events of forgotten experiments; default 365 days
+	KeepHistory         time.Duration      // changes of state, and when a server was running; default 90 days
 	Log                 logrus.FieldLogger // for what isn't anybody's call to fail; default: nowhere
 }
 
-const day = 24 * time.Hour
+const (
+	day       = 24 * time.Hour
+	keepAudit = 400 * day // a year, and time to look back at it
+)
 
 func (o Options) withDefaults() (Options, error) {
-	if o.EventsPerExperiment < 0 || o.KeepMail < 0 || o.KeepForgotten < 0 {
-		return o, fmt.Errorf("open store: negative retention (%d events, mail for %v, forgotten for %v): use 0 for the defaults",
-			o.EventsPerExperiment, o.KeepMail, o.KeepForgotten)
+	if o.EventsPerExperiment < 0 || o.KeepMail < 0 || o.KeepForgotten < 0 || o.KeepHistory < 0 {
+		return o, fmt.Errorf("open store: negative retention (%d events, mail for %v, forgotten for %v, history for %v): use 0 for the defaults",
+			o.EventsPerExperiment, o.KeepMail, o.KeepForgotten, o.KeepHistory)
 	}
 	o.EventsPerExperiment = cmp.Or(o.EventsPerExperiment, 100)
 	o.KeepMail = cmp.Or(o.KeepMail, 90*day)
 	o.KeepForgotten = cmp.Or(o.KeepForgotten, 365*day)
+	o.KeepHistory = cmp.Or(o.KeepHistory, 90*day)
 	if o.Log == nil {
 		quiet := logrus.New()
 		quiet.SetOutput(io.Discard)

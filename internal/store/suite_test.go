@@ -258,8 +258,15 @@ func TestClosedStore(t *testing.T) {
 		_, _, next := s.NextMail(ctx)
 		_, _, _, _, counts := s.MailCounts(ctx)
 		_, size := s.Size()
+		_, _, find := s.FindEvents(ctx, store.EventQuery{}, 1, "")
+		_, history := s.History(ctx, "a", t0, t0)
+		_, _, audit := s.Audit(ctx, 1, "")
+		_, watched := s.Watched(ctx, t0, t0)
+		var everybody error
+		for _, everybody = range s.AllHistory(ctx, t0, t0) {
+		}
 		for i, err := range []error{s.Commit(ctx, store.Commit{Forgotten: []string{"a"}}), s.Ping(ctx), s.MarkMail(ctx, "a", nil),
-			kept, events, all, mails, one, due, next, counts, size} {
+			s.Alive(ctx, t0), kept, events, all, mails, one, due, next, counts, size, find, history, audit, watched, everybody} {
 			if !errors.Is(err, store.ErrClosed) {
 				t.Errorf("call %d: %v", i, err)
 			}
@@ -268,7 +275,7 @@ func TestClosedStore(t *testing.T) {
 }
 
 func TestNegativeRetentionIsRefused(t *testing.T) {
-	for _, o := range []store.Options{{EventsPerExperiment: -1}, {KeepMail: -1}, {KeepForgotten: -1}} {
+	for _, o := range []store.Options{{EventsPerExperiment: -1}, {KeepMail: -1}, {KeepForgotten: -1}, {KeepHistory: -1}} {
 		if _, err := store.OpenMemory(o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

@@ -1,0 +1,273 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"modernc.org/sqlite"
+
+	"labstatus/internal/health"
+	"labstatus/internal/store"
+)
+
+// restoreInto restores a backup into a database that is in use, as sqlite3's .restore
+// does.
+func restoreInto(t *testing.T, path, backup string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = conn.Raw(func(c any) error {
+		restore, err := c.(interface {
+			NewRestore(from string) (*sqlite.Backup, error)
+		}).NewRestore(backup)
+		if err != nil {
+			return err
+		}
+		_, err = restore.Step(-1)
+		return errors.Join(err, restore.Finish())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyOver writes a backup over a database that is in use, as cp does.
+func copyOver(t *testing.T, path, backup string) {
+	t.Helper()
+	from, err := os.Open(backup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, from.Close(), to.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func moveOver(t *testing.T, path, backup string) {
+	t.Helper()
+	if err := os.Rename(backup, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// backedUp opens a store that holds step 1 and more, with a backup of it beside it,
+// and goes on to the given step.
+func backedUp(t *testing.T, steps int) (s *store.SQLite, backup string, logged *logtest.Hook) {
+	t.Helper()
+	log, logged := logtest.NewNullLogger()
+	o := store.Options{EventsPerExperiment: 5, Log: log}
+	path := filepath.Join(t.TempDir(), "status.db")
+	s = MustOpen(t, path, o)
+	MustCommit(t, s, wholeStep(1))
+	MustCommit(t, s, store.Commit{At: t0, Records: []health.Record{record("left", 1)}, History: []health.StateChange{change("left", 1)}})
+	MustAlive(t, s, t0)
+	MustClose(t, s)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup = path + ".backup"
+	if err := os.WriteFile(backup, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = MustOpen(t, path, o)
+	MustAlive(t, s, hours(1))
+	for n := 2; n <= steps; n++ {
+		MustCommit(t, s, wholeStep(n))
+	}
+	MustCommit(t, s, store.Commit{At: t0, Forgotten: []string{"left"}})
+	return s, backup, logged
+}
+
+// soundAfter fails unless the file of a store, once closed, is sound and has as many
+// records.
+func soundAfter(t *testing.T, s *store.SQLite, records int) {
+	t.Helper()
+	MustClose(t, s)
+	if n := MustCount(t, s.Path(), `SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'`); n != 0 {
+		t.Errorf("%d faults in the file", n)
+	}
+	if n := MustCount(t, s.Path(), `SELECT count(*) FROM records`); n != int64(records) {
+		t.Errorf("%d records in the file, want %d", n, records)
+	}
+	left, err := filepath.Glob(s.Path() + ".rescue*")
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// A backup that is restored while the server runs is noticed at the next write,
+// whatever it is done with, and all is well after a whole commit.
+func TestOlderContentsAreNoticed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		restore func(t *testing.T, path, backup string)
+		steps   int // to the restoration; the log is written back after a thousand pages
+		says    string
+	}{
+		"restored by SQLite at once":         {restoreInto, 2, "contents were replaced"},
+		"restored by SQLite after a while":   {restoreInto, 300, "contents were replaced"},
+		"moved there at once":                {moveOver, 2, "replaced by another file"},
+		"moved there after a while":          {moveOver, 300, "replaced by another file"},
+		"copied over the file after a while": {copyOver, 300, "overwritten with another one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, backup, logged := backedUp(t, test.steps)
+			test.restore(t, s.Path(), backup)
+
+			next := test.steps + 1
+			MustAlive(t, s, hours(1).Add(time.Minute)) // other writes just go on with what is there
+			for range 2 {
+				if err := s.Commit(t.Context(), wholeStep(next)); !errors.Is(err, store.ErrReplaced) {
+					t.Fatalf("a commit that isn't whole: %v", err)
+				}
+				if n := len(MustKept(t, s).Records); n != wholeExperiments+1 {
+					t.Errorf("%d records, want those of the backup", n)
+				}
+			}
+			warned(t, logged, test.says)
+			if n := len(logged.AllEntries()); n != 1 {
+				t.Errorf("said %d times", n)
+			}
+			whole := wholeStep(next)
+			whole.Whole = true
+			MustCommit(t, s, whole)
+			same(t, "records", MustKept(t, s).Records, whole.Records)
+			same(t, "newest change", MustHistory(t, s, "pend00", whole.At, time.Time{}), []health.StateChange{change("pend00", next)})
+			if got := say(MustHistory(t, s, "left", whole.At.Add(-time.Nanosecond), time.Time{})); got == "" {
+				t.Error("the history of what was forgotten since has no end")
+			}
+			same(t, "spans", MustWatched(t, s, hours(0), hours(2)), []store.Span{{From: hours(1), To: hours(1).Add(time.Minute)}})
+			MustCommit(t, s, wholeStep(next+1)) // as ever
+			soundAfter(t, s, wholeExperiments)
+		})
+	}
+}
+
+// A backup that is copied over a file whose log still holds all that has come since
+// restores nothing, and harms nothing.
+func TestCopiedOverAndMadeUpFor(t *testing.T) {
+	t.Parallel()
+	s, backup, logged := backedUp(t, 10)
+	copyOver(t, s.Path(), backup)
+	MustCommit(t, s, wholeStep(11))
+	if n := wholeStepOf(t, s); n != 11 {
+		t.Errorf("at step %d", n)
+	}
+	if n := len(logged.AllEntries()); n != 0 {
+		t.Errorf("%d lines logged: %v", n, logged.LastEntry())
+	}
+	soundAfter(t, s, wholeExperiments)
+}
+
+// What a person's shell does to the file is no replacement, nor is touching it.
+func TestAPersonsShellIsNoReplacement(t *testing.T) {
+	t.Parallel()
+	for name, meddle := range map[string]func(t *testing.T, path string){
+		"writing":       func(t *testing.T, path string) { MustSQL(t, path, `UPDATE mails SET subject = 'x'`) },
+		"checkpointing": func(t *testing.T, path string) { MustSQL(t, path, `PRAGMA wal_checkpoint(TRUNCATE)`) },
+		"vacuuming":     func(t *testing.T, path string) { MustSQL(t, path, `VACUUM; PRAGMA wal_checkpoint`) },
+		"touching": func(t *testing.T, path string) {
+			if err := os.Chtimes(path, t0, t0); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, logged := backedUp(t, 10)
+			for n := 11; n < 14; n++ {
+				meddle(t, s.Path())
+				MustCommit(t, s, wholeStep(n))
+				if got := MustKept(t, s).Records[0].Events; got != n {
+					t.Errorf("at step %d, want %d", got, n)
+				}
+			}
+			if n := len(logged.AllEntries()); n != 0 {
+				t.Errorf("%d lines logged: %v", n, logged.LastEntry())
+			}
+			soundAfter(t, s, wholeExperiments)
+		})
+	}
+}
+
+// Overwritten with what is no database, the file is no use, and that is said until
+// somebody mends it.
+func TestOverwrittenWithRubbish(t *testing.T) {
+	t.Parallel()
+	s, backup, _ := backedUp(t, 300)
+	rubbish := filepath.Join(filepath.Dir(s.Path()), "rubbish")
+	if err := os.WriteFile(rubbish, []byte(strings.Repeat("rubbish\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	copyOver(t, s.Path(), rubbish)
+	for range 3 {
+		if err := s.Commit(t.Context(), wholeStep(301)); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "restore a backup") {
+			t.Fatal(err)
+		}
+	}
+	copyOver(t, s.Path(), backup)
+	if err := s.Commit(t.Context(), wholeStep(301)); !errors.Is(err, store.ErrReplaced) {
+		t.Fatal(err)
+	}
+	whole := wholeStep(301)
+	whole.Whole = true
+	MustCommit(t, s, whole)
+	soundAfter(t, s, wholeExperiments)
+}
+
+// A backup of an older version's database is brought up to date on the way.
+func TestOlderVersionsContentsAreNoticed(t *testing.T) {
+	t.Parallel()
+	for name, restore := range map[string]func(t *testing.T, path, backup string){"by SQLite": restoreInto, "moved there": moveOver} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, logged := backedUp(t, 10)
+			old := filepath.Join(t.TempDir(), "old.db")
+			store.MakeFirstVersion(t, old)
+			MustSQL(t, old, `INSERT INTO records VALUES ('ancient', 0, '{"name":"ancient"}')`)
+			restore(t, s.Path(), old)
+			var err error
+			for range 3 {
+				if err = s.Commit(t.Context(), wholeStep(11)); errors.Is(err, store.ErrReplaced) {
+					break
+				}
+			}
+			if !errors.Is(err, store.ErrReplaced) {
+				t.Fatal(err)
+			}
+			if kept := MustKept(t, s).Records; len(kept) != 1 || kept[0].Name != "ancient" {
+				t.Errorf("kept %+v", kept)
+			}
+			if n := len(logged.AllEntries()); n != 1 {
+				t.Errorf("said %d times", n)
+			}
+			whole := wholeStep(11)
+			whole.Whole = true
+			MustCommit(t, s, whole)
+			MustCommit(t, s, wholeStep(12))
+			soundAfter(t, s, wholeExperiments)
+		})
+	}
+}
