@@ -24,6 +24,7 @@ type job struct {
 	lane  int           // where it stands in line
 	place *list.Element // in its lane; nil: in none
 	index int           // among those that are to come later; -1: not there
+	freed chan struct{} // closed when it is given back; nil: nobody waits
 }
 
 // The lanes, the first to be served first: what changes a booking before what
@@ -122,9 +123,25 @@ func (q *queue) take(now time.Time) *job {
 	return nil
 }
 
-// giveBack ends what take began.
+// seize takes a job that isn't taken out of its turn.
+func (q *queue) seize(j *job) {
+	if j.place != nil {
+		q.line[j.lane].Remove(j.place)
+		j.place = nil
+	}
+	if j.index >= 0 {
+		heap.Remove(&q.later, j.index)
+	}
+	j.taken, j.again = true, false
+}
+
+// giveBack ends what take or seize began.
 func (q *queue) giveBack(j *job, now time.Time) {
 	j.taken = false
+	if j.freed != nil {
+		close(j.freed)
+		j.freed = nil
+	}
 	if j.again {
 		q.again--
 	}
