@@ -1,0 +1,234 @@
+package observer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// table is what sources have told us. It knows no clock and no lock.
+type table struct {
+	ties    *Map
+	max     int // subjects, of all sources together
+	size    int
+	sources map[string]*source
+	changed []*entry // whose figures have not been handed on
+}
+
+// source is one who reports.
+type source struct {
+	name    string
+	entries map[Subject]*entry
+	// lives are the senders that put a key beside their reports, with the number of
+	// the latest report that we have taken.
+	lives map[string]*life
+}
+
+type life struct {
+	seq uint64
+	at  time.Time
+}
+
+// entry is one subject of a source.
+type entry struct {
+	origin  Origin
+	state   State
+	message string
+	since   time.Time
+	last    time.Time
+	counted time.Time
+	count   counter
+
+	restarts, repeats uint64
+
+	began     bool // it is running and was not ready since: of a service
+	changed   bool // it is in the table's list of these
+	restarted bool // and its figures begin anew
+}
+
+const (
+	maxSources = 256
+	maxLives   = 16
+	// idleAfter is when a subject that is nobody's link may be forgotten to make room
+	// for another.
+	idleAfter = 24 * time.Hour
+)
+
+func newTable(ties *Map, most int) *table {
+	return &table{ties: ties, max: most, sources: map[string]*source{}}
+}
+
+func (t *table) source(name string) *source {
+	s := t.sources[name]
+	if s == nil {
+		s = &source{name: name, entries: map[Subject]*entry{}, lives: map[string]*life{}}
+		t.sources[name] = s
+	}
+	return s
+}
+
+func (t *table) entry(s *source, subject Subject) *entry {
+	e := s.entries[subject]
+	if e == nil {
+		e = &entry{origin: t.ties.origin(s.name, subject)}
+		s.entries[subject] = e
+		t.size++
+	}
+	return e
+}
+
+// room says whether all of a report can be taken, and forgets what has long been
+// silent where that is needed for it. Nothing is forgotten in vain.
+func (t *table) room(name string, events []*Event, now time.Time) bool {
+	s := t.sources[name]
+	if s == nil && len(t.sources) >= maxSources {
+		return false
+	}
+	fresh := map[Subject]bool{}
+	for i := range events {
+		if s == nil || s.entries[events[i].Subject] == nil {
+			fresh[events[i].Subject] = true
+		}
+	}
+	excess := t.size + len(fresh) - t.max
+	return excess <= 0 || t.evict(excess, events, name, now)
+}
+
+// evict forgets n subjects, those that have been silent longest.
+func (t *table) evict(n int, events []*Event, name string, now time.Time) bool {
+	type place struct {
+		s *source
+		e *entry
+	}
+	coming := map[Subject]bool{}
+	for i := range events {
+		coming[events[i].Subject] = true
+	}
+	var idle []place
+	for _, s := range t.sources {
+		for subject, e := range s.entries {
+			if e.origin.Experiment == "" && now.Sub(e.last) > idleAfter && !(s.name == name && coming[subject]) {
+				idle = append(idle, place{s, e})
+			}
+		}
+	}
+	if len(idle) < n {
+		return false
+	}
+	slices.SortFunc(idle, func(a, b place) int { return a.e.last.Compare(b.e.last) })
+	for _, p := range idle[:n] {
+		delete(p.s.entries, p.e.origin.Subject)
+		t.size--
+	}
+	return true
+}
+
+// repeated says whether the source's report of that key was taken before. No key is
+// no repeat.
+func (t *table) repeated(name string, k reportKey) bool {
+	s := t.sources[name]
+	return k.seq > 0 && s != nil && s.lives[k.life] != nil && k.seq <= s.lives[k.life].seq
+}
+
+// remember notes that a report was taken.
+func (s *source) remember(k reportKey, at time.Time) {
+	if k.seq == 0 {
+		return
+	}
+	if s.lives[k.life] == nil && len(s.lives) >= maxLives {
+		var oldest string
+		for name, l := range s.lives {
+			if oldest == "" || l.at.Before(s.lives[oldest].at) {
+				oldest = name
+			}
+		}
+		delete(s.lives, oldest)
+	}
+	s.lives[k.life] = &life{k.seq, at}
+}
+
+// take takes one event, and gives the change of state where it is one.
+func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (change *Status) {
+	e := t.entry(s, ev.Subject)
+	e.last = at
+	if ev.Type == TypeStats {
+		if e.figures(*ev.Stats, at, increments) && !e.changed {
+			e.changed = true
+			t.changed = append(t.changed, e)
+		}
+		return nil
+	}
+	return s.status(e, ev.Status, at)
+}
+
+// figures counts, and says whether there was anything new to count.
+func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
+	e.counted = at
+	switch e.count.take(s, at, increments) {
+	case countedRepeat, countedLate:
+		e.repeats++
+		return false
+	case countedRestarted:
+		e.restarts++
+		e.restarted = true
+	}
+	return true
+}
+
+// status takes what a subject says of itself. A service that is running and then
+// ready has begun anew, and so have its clients: what they count begins at zero. One
+// that is only running may still be an instance that waits for the old one's end.
+func (s *source) status(e *entry, st *ServiceStatus, at time.Time) *Status {
+	switch st.State {
+	case Running:
+		e.began = true
+	case Ready:
+		if e.began {
+			e.began = false
+			s.begin(e.origin.Subject)
+		}
+	}
+	if e.state == st.State && e.message == st.Msg {
+		return nil
+	}
+	if e.state != st.State {
+		e.since = at
+	}
+	e.state, e.message = st.State, st.Msg
+	return &Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
+}
+
+// begin marks the figures of a subject, and of a service's clients, as beginning
+// anew.
+func (s *source) begin(subject Subject) {
+	for other, e := range s.entries {
+		if other == subject || subject.Kind == KindService && other.Service == subject.Service {
+			e.count.Fresh = e.count.Heard
+		}
+	}
+}
+
+func (e *entry) observed() Observed {
+	return Observed{
+		Origin: e.origin, State: e.state, Message: e.message, Since: e.since, Stats: e.count.Total,
+		Counted: e.counted, LastAt: e.last, Restarts: e.restarts, Repeats: e.repeats, Incremental: e.count.looksIncremental(),
+	}
+}
+
+// counters hands on the figures that have changed, sorted.
+func (t *table) counters() []Counters {
+	slices.SortFunc(t.changed, func(a, b *entry) int { return compareOrigins(a.origin, b.origin) })
+	var all []Counters
+	for _, e := range t.changed {
+		all = append(all, Counters{Origin: e.origin, Stats: e.count.Total, At: e.counted, Restarted: e.restarted})
+		e.changed, e.restarted = false, false
+	}
+	t.changed = nil
+	return all
+}
+
+// compareOrigins sorts by source and subject.
+func compareOrigins(a, b Origin) int {
+	return cmp.Or(strings.Compare(a.Source, b.Source), compareSubjects(a.Subject, b.Subject))
+}
