@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sees to it that a fresh Debian with Go has what the tests need: a C compiler for
-# the race detector. Installs nothing that is there already.
+# Sees to it that a fresh Debian with Go has what tests and lints need: a C compiler
+# for the race detector, a browser for the page's tests, promtool for the rules of
+# alerts. Installs nothing that is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,3 +19,8 @@ need() { # command, Debian package
 command -v go >/dev/null 2>&1 || { echo "$0: Go is missing: version 1.26 or newer is wanted, from https://go.dev/dl" >&2; exit 1; }
 need gcc gcc
 need git git
+command -v promtool >/dev/null 2>&1 || {
+	need promtool prometheus
+	$as systemctl disable --now prometheus >/dev/null 2>&1 || true # the package brings a service
+}
+scripts/browser-setup.sh

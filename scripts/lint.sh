@@ -30,6 +30,9 @@ patch=$(go list ./... | grep -v -E '/serve/(models|restapi)' | xargs go fix -dif
 step golangci-lint
 go tool -modfile=internal/tools/go.mod golangci-lint run ./...
 
+step prometheus rules
+scripts/prometheus-rules.sh
+
 step generated code
 scripts/generate.sh
 clean "generated code" "run scripts/generate.sh and commit" serve/models serve/restapi

@@ -68,7 +68,8 @@ func (t *Tracker) Dialer(name string, inner DialFunc) DialFunc {
 // TLSDialer is a dialer whose connections are encrypted: an attempt that the
 // handshake ends is a failure for [ReasonTLS], with an error that is a
 // [HandshakeError]. Bytes are those on the wire. It fits where DialTLSContext and
-// NetDialTLSContext are asked for, and gives a *tls.Conn. Without a ServerName in
+// NetDialTLSContext are asked for, and gives what net/http doesn't take for a
+// *tls.Conn, with which it would shake hands again. Without a ServerName in
 // config the certificate has to be for the host that is dialled. How long the
 // handshake may take is up to the caller's ctx.
 func (t *Tracker) TLSDialer(name string, inner DialFunc, config *tls.Config) DialFunc {
@@ -90,10 +91,13 @@ func (t *Tracker) TLSDialer(name string, inner DialFunc, config *tls.Config) Dia
 				_ = raw.Close() // why it can't be closed adds nothing to why it is
 				return nil, nil, err
 			}
-			return raw, secure, nil
+			return raw, secureConn{secure}, nil
 		})
 	}
 }
+
+// secureConn is a connection whose handshake is over.
+type secureConn struct{ *tls.Conn }
 
 // dial counts one attempt and its one outcome, whatever becomes of it.
 func (t *Tracker) dial(ctx context.Context, p *place, network, addr string,
