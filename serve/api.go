@@ -10,7 +10,11 @@ import (
 	"github.com/go-openapi/loads"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/runtime/middleware"
+	"github.com/go-openapi/runtime/security"
+	"github.com/go-openapi/strfmt"
 
+	"labstatus/internal/health"
+	"labstatus/serve/models"
 	"labstatus/serve/restapi"
 	"labstatus/serve/restapi/operations"
 )
@@ -19,23 +23,46 @@ import (
 // are generated; what is answered is made here.
 type api struct {
 	opts     *Options
+	admins   *admins
+	tickets  *tickets
 	listings listings
 }
 
-func newAPI(opts *Options) (http.Handler, error) {
+func newAPI(opts *Options, admins *admins, tickets *tickets) (http.Handler, error) {
 	doc, err := loads.Embedded(restapi.SwaggerJSON, restapi.FlatSwaggerJSON)
 	if err != nil {
 		return nil, fmt.Errorf("load the embedded API specification: %w", err)
 	}
-	a := &api{opts: opts}
+	a := &api{opts: opts, admins: admins, tickets: tickets, listings: listings{uptime: opts.Uptime, listed: opts.Listed}}
 	gen := operations.NewLabstatusAPI(doc)
 	gen.Logger = opts.Log.Debugf
 	gen.ServeError = serveError(opts.Log)
+	gen.JSONConsumer = readOrder()
+	gen.APIKeyAuthenticator = func(string, string, security.TokenAuthentication) runtime.Authenticator {
+		return admins.authenticator()
+	}
+	gen.AdminAuth = func(string) (any, error) { return nil, errors.New("never called: the authenticator above is") }
 	gen.ListExperimentsHandler = operations.ListExperimentsHandlerFunc(a.listExperiments)
 	gen.GetExperimentHandler = operations.GetExperimentHandlerFunc(a.getExperiment)
 	gen.ListExperimentEventsHandler = operations.ListExperimentEventsHandlerFunc(a.listExperimentEvents)
 	gen.ListEventsHandler = operations.ListEventsHandlerFunc(a.listEvents)
 	gen.GetSystemHandler = operations.GetSystemHandlerFunc(a.getSystem)
+	gen.GetExperimentHistoryHandler = operations.GetExperimentHistoryHandlerFunc(a.getHistory)
+	gen.FollowLiveHandler = operations.FollowLiveHandlerFunc(a.followLive)
+	gen.SilenceExperimentHandler = operations.SilenceExperimentHandlerFunc(a.silence)
+	gen.UnsilenceExperimentHandler = operations.UnsilenceExperimentHandlerFunc(a.unsilence)
+	gen.AcknowledgeExperimentHandler = operations.AcknowledgeExperimentHandlerFunc(a.acknowledge)
+	gen.UnacknowledgeExperimentHandler = operations.UnacknowledgeExperimentHandlerFunc(a.unacknowledge)
+	gen.HoldExperimentHandler = operations.HoldExperimentHandlerFunc(a.hold)
+	gen.ReleaseExperimentHandler = operations.ReleaseExperimentHandlerFunc(a.release)
+	gen.ListMaintenanceHandler = operations.ListMaintenanceHandlerFunc(a.listMaintenance)
+	gen.AddMaintenanceHandler = operations.AddMaintenanceHandlerFunc(a.addMaintenance)
+	gen.ChangeMaintenanceHandler = operations.ChangeMaintenanceHandlerFunc(a.changeMaintenance)
+	gen.RemoveMaintenanceHandler = operations.RemoveMaintenanceHandlerFunc(a.removeMaintenance)
+	gen.ListActsHandler = operations.ListActsHandlerFunc(a.listActs)
+	gen.ListMailsHandler = operations.ListMailsHandlerFunc(a.listMails)
+	gen.GetMailHandler = operations.GetMailHandlerFunc(a.getMail)
+	gen.SendTestMailHandler = operations.SendTestMailHandlerFunc(a.sendTestMail)
 	if err := gen.Validate(); err != nil {
 		return nil, fmt.Errorf("wire the API's operations: %w", err)
 	}
@@ -52,12 +79,15 @@ func newAPI(opts *Options) (http.Handler, error) {
 		if r.Method == http.MethodHead {
 			// net/http leaves out the body; the specification need not list HEAD
 			// beside every GET.
-			r = r.WithContext(r.Context())
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
 			r.Method = http.MethodGet
 		}
 		routed.ServeHTTP(w, r)
 	}), nil
 }
+
+// headKey marks a request that was made with HEAD.
+type headKey struct{}
 
 func (a *api) listExperiments(params operations.ListExperimentsParams) middleware.Responder {
 	snap := a.opts.snapshot()
@@ -69,7 +99,7 @@ func (a *api) listExperiments(params operations.ListExperimentsParams) middlewar
 		f.text = *params.Q
 	}
 	if !f.isAll() {
-		return a.answer(params.HTTPRequest, reports(f.pick(snap.Experiments)))
+		return a.answer(params.HTTPRequest, reports(f.pick(snap.Experiments), a.opts.Uptime))
 	}
 	return a.send(params.HTTPRequest, a.listings.of(snap).body)
 }
@@ -79,13 +109,16 @@ func (a *api) getExperiment(params operations.GetExperimentParams) middleware.Re
 	if found == nil {
 		return noExperiment(params.Name)
 	}
-	return a.answer(params.HTTPRequest, report(found))
+	return a.answer(params.HTTPRequest, a.report(found))
 }
+
+// report is what readers get of an experiment.
+func (a *api) report(r *health.Report) *models.ExperimentReport { return report(r, a.opts.Uptime) }
 
 func (a *api) listExperimentEvents(params operations.ListExperimentEventsParams) middleware.Responder {
 	found, err := a.opts.Events(params.HTTPRequest.Context(), params.Name)
 	if err != nil {
-		return a.storeFailed(err)
+		return a.storeFailed("events", err)
 	}
 	if len(found) == 0 && a.opts.snapshot().Find(params.Name) == nil {
 		return noExperiment(params.Name) // one that has left keeps its history
@@ -94,26 +127,38 @@ func (a *api) listExperimentEvents(params operations.ListExperimentEventsParams)
 }
 
 func (a *api) listEvents(params operations.ListEventsParams) middleware.Responder {
-	var since time.Time
-	if params.Since != nil {
-		since = time.Time(*params.Since)
-	}
-	var cursor string
-	if params.Cursor != nil {
-		cursor = *params.Cursor
-	}
-	page, next, err := a.opts.AllEvents(params.HTTPRequest.Context(), since, int(*params.Limit), cursor)
-	switch {
-	case errors.Is(err, ErrBadCursor):
-		return refuse(http.StatusUnprocessableEntity, "cursor in query is not one that was given out; leave it out to begin anew")
-	case err != nil:
-		return a.storeFailed(err)
+	page, next, err := a.opts.FindEvents(params.HTTPRequest.Context(), EventQuery{
+		Since: timeOf(params.Since), Until: timeOf(params.Until), Experiment: valueOf(params.Experiment),
+		Text: valueOf(params.Q), Limit: int(*params.Limit), Cursor: valueOf(params.Cursor),
+	})
+	if err != nil {
+		return a.pageFailed("events", err)
 	}
 	return a.answer(params.HTTPRequest, eventPage(page, next))
 }
 
+// timeOf gives the zero time for a parameter that was left out.
+func timeOf(t *strfmt.DateTime) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return time.Time(*t)
+}
+
+// valueOf gives the empty text for a parameter that was left out.
+func valueOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 func (a *api) getSystem(params operations.GetSystemParams) middleware.Responder {
-	return a.answer(params.HTTPRequest, system(a.opts.snapshot(), a.opts.System(), a.opts.Ready()))
+	payload := a.opts.system()
+	if a.admins.includes(params.HTTPRequest) {
+		payload.Settings = settings(a.opts.System().Settings)
+	}
+	return varied(a.answer(params.HTTPRequest, payload))
 }
 
 // answer marshals the payload and sends it.
@@ -143,9 +188,18 @@ func noExperiment(name string) middleware.Responder {
 	return refuse(http.StatusNotFound, fmt.Sprintf("there is no experiment %q; experiments are named by their topic stub, e.g. pend00, not r-pend00", name))
 }
 
-func (a *api) storeFailed(err error) middleware.Responder {
-	if !errors.Is(err, context.Canceled) { // the reader went away
-		a.opts.Log.WithError(err).Error("events could not be read for a request")
+// pageFailed answers for a list in pages: a cursor that nobody gave out is the
+// reader's fault, anything else is not.
+func (a *api) pageFailed(what string, err error) middleware.Responder {
+	if errors.Is(err, ErrBadCursor) {
+		return refuse(http.StatusUnprocessableEntity, "cursor in query is not one that was given out; leave it out to begin anew")
 	}
-	return refuse(http.StatusServiceUnavailable, "events can't be read from the store at the moment; try again later")
+	return a.storeFailed(what, err)
+}
+
+func (a *api) storeFailed(what string, err error) middleware.Responder {
+	if !errors.Is(err, context.Canceled) { // the reader went away
+		a.opts.Log.WithError(err).Error(what + " could not be read for a request")
+	}
+	return refuse(http.StatusServiceUnavailable, what+" can't be read from the store at the moment; try again later")
 }

@@ -19,9 +19,7 @@ import (
 
 func noEvents(context.Context, string) ([]health.Event, error) { return nil, nil }
 
-func noMoreEvents(context.Context, time.Time, int, string) ([]health.Event, string, error) {
-	return nil, "", nil
-}
+func noMoreEvents(context.Context, EventQuery) ([]health.Event, string, error) { return nil, "", nil }
 
 // A reader that already has the list is told so, in whatever encoding it has it,
 // until a new snapshot comes.
@@ -147,7 +145,8 @@ func TestReportsTellTheTruth(t *testing.T) {
 		"pend00": `{"available":true,"availability_known":true,"stats_known":true,"jump_known":true,"state":"healthy"}`,
 		"pend01": `{"available":false,"availability_known":true,"jump_ok":false,"issues":["missing jump","missing required pend01-st-video"],"stream_reports":{},"stream_ok":{"pend01-st-video":false},
 			"jump_report":{"can_read":false,"can_write":false,"remote_addr":"","scopes":[],"stats":{"rx":{},"tx":{}},"stats_known":false,"topic":"pend01","user_agent":""}}`,
-		"pend02": `{"available":false,"held":{"reason":"belt being changed"},"healthy":true}`,
+		"pend02": `{"available":false,"held":{"reason":"belt being changed"},"healthy":true,"uptime_24h":0.987654,
+			"silence":{"at":"2025-03-04T05:06:07.123Z","by":"ben","reason":"rewiring","until":"2025-03-04T06:06:07.123Z"}}`,
 		"spin30": `{"available":false,"availability_known":false,"state":"starting","resource_name":"r-spin30","resources":[{"name":"r-spin30","available":false,"availability_known":false,"held":false,"required":[]}]}`,
 		"trus05": `{"available":false,"availability_known":false,"stats_known":false,"resource_name":"","resources":[],"jump_known":false,"jump_ok":true}`,
 	} {
@@ -178,25 +177,54 @@ func TestEventsAreOldestFirst(t *testing.T) {
 
 // The page of events passes on what was asked, and the cursor.
 func TestEventPages(t *testing.T) {
-	var since time.Time
-	var limit int
-	var cursor string
+	var asked EventQuery
 	h := newHandler(t, func(o *Options) {
-		o.AllEvents = func(_ context.Context, s time.Time, l int, c string) ([]health.Event, string, error) {
-			since, limit, cursor = s, l, c
+		o.FindEvents = func(_ context.Context, q EventQuery) ([]health.Event, string, error) {
+			asked = q
 			return labEvents("pend01"), "next&page", nil
 		}
 	})
 	w := get(t, h, basePath+"/events")
-	if !since.IsZero() || limit != 100 || cursor != "" {
-		t.Errorf("without parameters: %v %d %q", since, limit, cursor)
+	if asked != (EventQuery{Limit: 100}) {
+		t.Errorf("without parameters: %+v", asked)
 	}
 	if !strings.Contains(w.Body.String(), `"next":"next\u0026page"`) {
 		t.Errorf("no cursor in %s", w.Body)
 	}
-	get(t, h, basePath+"/events?limit=1000&cursor=next%26page&since=2025-03-04T05:06:07%2B01:00")
-	if !since.Equal(time.Date(2025, 3, 4, 4, 6, 7, 0, time.UTC)) || limit != 1000 || cursor != "next&page" {
-		t.Errorf("with parameters: %v %d %q", since, limit, cursor)
+	get(t, h, basePath+"/events?limit=1000&cursor=next%26page&since=2025-03-04T05:06:07%2B01:00&until=2025-03-05T00:00:00Z&experiment=pend%2F00&q=Missing%20jump")
+	asked.Since, asked.Until = asked.Since.UTC(), asked.Until.UTC()
+	want := EventQuery{
+		Since: time.Date(2025, 3, 4, 4, 6, 7, 0, time.UTC), Until: time.Date(2025, 3, 5, 0, 0, 0, 0, time.UTC),
+		Experiment: "pend/00", Text: "Missing jump", Limit: 1000, Cursor: "next&page",
+	}
+	if asked != want {
+		t.Errorf("with parameters: %+v, want %+v", asked, want)
+	}
+}
+
+// A query's filters are the ones that swagger.yaml promises.
+func TestEventsThatMatch(t *testing.T) {
+	e := health.Event{Experiment: "Pend00", When: t0, Issues: []string{"missing jump", "Unhealthy Pend00-st-DATA"}}
+	for what, c := range map[string]struct {
+		q    EventQuery
+		want bool
+	}{
+		"no filter":                      {EventQuery{}, true},
+		"since its moment":               {EventQuery{Since: t0}, true},
+		"since later":                    {EventQuery{Since: t0.Add(1)}, false},
+		"until its moment":               {EventQuery{Until: t0}, false},
+		"until later":                    {EventQuery{Until: t0.Add(1)}, true},
+		"its experiment":                 {EventQuery{Experiment: "Pend00"}, true},
+		"an experiment of another case":  {EventQuery{Experiment: "pend00"}, false},
+		"text in its name":               {EventQuery{Text: "END0"}, true},
+		"text in its second issue":       {EventQuery{Text: "st-data"}, true},
+		"text in nothing":                {EventQuery{Text: "video"}, false},
+		"all of them":                    {EventQuery{Since: t0, Until: t0.Add(1), Experiment: "Pend00", Text: "jump", Limit: 1, Cursor: "x"}, true},
+		"all of them but the experiment": {EventQuery{Since: t0, Until: t0.Add(1), Experiment: "pend01", Text: "jump"}, false},
+	} {
+		if got := c.q.Matches(&e); got != c.want {
+			t.Errorf("%s: %v", what, got)
+		}
 	}
 }
 

@@ -82,30 +82,38 @@ func (a *Auth) Refused() uint64 { return a.refused.Load() }
 // scopes. The signature is compared in constant time. No token and no part of one
 // is ever logged or answered.
 func (a *Auth) Check(r *http.Request, scopes ...string) *Refusal {
-	refusal := a.verify(bearer(r), scopes)
+	_, refusal := a.Who(r, scopes...)
+	return refusal
+}
+
+// Who is Check that also tells whose token it is: its subject, which may be empty.
+func (a *Auth) Who(r *http.Request, scopes ...string) (subject string, refusal *Refusal) {
+	subject, refusal = a.verify(bearer(r), scopes)
 	if refusal == nil {
-		return nil // also from an address that others guess from
+		return subject, nil // also from an address that others guess from
 	}
 	a.refused.Add(1)
 	client, now := clientOf(r), time.Now()
 	if wait := a.wrong.wait(client, now); wait > 0 {
-		return &Refusal{
+		return "", &Refusal{
 			Status: http.StatusTooManyRequests, RetryAfter: wait,
 			Message: "too many wrong tokens came from this address; wait a little",
 		}
 	}
 	if r.Header.Get("Authorization") == "" {
-		return refusal // a guess it isn't
+		return "", refusal // a guess it isn't
 	}
 	if first := a.wrong.spend(client, now); first {
 		a.log.WithFields(logrus.Fields{"client": client, "reason": refusal.Message}).
 			Warn("a token was refused; further ones from there are only counted for a while")
 	}
-	return refusal
+	return "", refusal
 }
 
-func (a *Auth) verify(token string, scopes []string) *Refusal {
-	unauthorized := func(message string) *Refusal { return &Refusal{Status: http.StatusUnauthorized, Message: message} }
+func (a *Auth) verify(token string, scopes []string) (subject string, refusal *Refusal) {
+	unauthorized := func(message string) (string, *Refusal) {
+		return "", &Refusal{Status: http.StatusUnauthorized, Message: message}
+	}
 	if token == "" {
 		return unauthorized("a token is needed: Authorization: Bearer <token>")
 	}
@@ -119,10 +127,10 @@ func (a *Auth) verify(token string, scopes []string) *Refusal {
 	}
 	for _, s := range scopes {
 		if slices.Contains(c.Scopes, s) {
-			return nil
+			return c.Subject, nil
 		}
 	}
-	return &Refusal{Status: http.StatusForbidden, Message: "the token lacks the scope " + strings.Join(scopes, " or ")}
+	return "", &Refusal{Status: http.StatusForbidden, Message: "the token lacks the scope " + strings.Join(scopes, " or ")}
 }
 
 // whyRefused has words of our own for each reason: those of the library may

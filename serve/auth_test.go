@@ -87,7 +87,7 @@ func TestWhoMayRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHandler(t, func(o *Options) { o.ReadAuth = auth })
-			for _, target := range []string{"/api/v1/experiments", "/", "/experiment?name=pend00"} {
+			for _, target := range []string{"/api/v1/experiments", "/feed.atom", "/badge/pend00.svg", "/mail.html?id=abc123@lab.example"} {
 				w := get(t, h, target, "Authorization", c.header)
 				if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
 					t.Errorf("%s: %d, want %d: %s", target, w.Code, c.status, clip(w.Body.String(), 200))
@@ -102,7 +102,7 @@ func TestWhoMayRead(t *testing.T) {
 					}
 				}
 			}
-			if want := uint64(3); c.status != 200 && auth.Refused() != want || c.status == 200 && auth.Refused() != 0 {
+			if want := uint64(4); c.status != 200 && auth.Refused() != want || c.status == 200 && auth.Refused() != 0 {
 				t.Errorf("%d refused", auth.Refused())
 			}
 			for _, entry := range hook.AllEntries() {

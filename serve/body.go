@@ -22,6 +22,7 @@ const worthCompressing = 1400
 type body struct {
 	contentType string
 	raw         []byte
+	cache       string // Cache-Control
 	tag         string // of the content, without quotes
 	gzipped     func() []byte
 	zstded      func() []byte
@@ -32,6 +33,7 @@ func newBody(contentType string, raw []byte) *body {
 	return &body{
 		contentType: contentType,
 		raw:         raw,
+		cache:       "private, no-cache", // keep it, but ask each time
 		tag:         hex.EncodeToString(sum[:12]),
 		gzipped:     sync.OnceValue(func() []byte { return gzipBytes(raw) }),
 		zstded:      sync.OnceValue(func() []byte { return zstdEncoder().EncodeAll(raw, nil) }),
@@ -43,7 +45,7 @@ func newBody(contentType string, raw []byte) *body {
 func (b *body) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "private, no-cache") // keep it, but ask each time
+	h.Set("Cache-Control", b.cache)
 
 	encoding := "identity"
 	if len(b.raw) >= worthCompressing {
@@ -102,8 +104,8 @@ func members(lines []string) func(yield func(string) bool) {
 	}
 }
 
-// bestEncoding chooses what the client asks for most, zstd where it's all one.
-func bestEncoding(r *http.Request) string {
+// qualities are how much the client likes each encoding that it names.
+func qualities(r *http.Request) map[string]float64 {
 	quality := make(map[string]float64)
 	for member := range members(r.Header.Values("Accept-Encoding")) {
 		name, params, _ := strings.Cut(member, ";")
@@ -117,6 +119,22 @@ func bestEncoding(r *http.Request) string {
 		}
 		quality[strings.ToLower(strings.TrimSpace(name))] = q
 	}
+	return quality
+}
+
+// accepts says whether the client takes an encoding.
+func accepts(r *http.Request, encoding string) bool {
+	quality := qualities(r)
+	q, named := quality[encoding]
+	if !named {
+		q = quality["*"]
+	}
+	return q > 0
+}
+
+// bestEncoding chooses what the client asks for most, zstd where it's all one.
+func bestEncoding(r *http.Request) string {
+	quality := qualities(r)
 	best, bestQ := "identity", quality["identity"]
 	for _, name := range []string{"gzip", "zstd"} {
 		q, named := quality[name]

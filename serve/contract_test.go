@@ -1,13 +1,16 @@
 package serve
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,79 +60,160 @@ func strict(s *spec.Schema) {
 
 // Every answer is what swagger.yaml promises, and nothing besides.
 func TestAnswersKeepTheContract(t *testing.T) {
-	nothing := func(o *Options) {
+	// Making a handler takes a while, so each kind is made once.
+	with := func(change ...func(*Options)) func() http.Handler {
+		return sync.OnceValue(func() http.Handler { return newAdminHandler(t, change...) })
+	}
+	usual := with()
+	nothing := with(func(o *Options) {
 		o.Snapshot = func() *health.Snapshot { return nil }
 		o.System = func() SystemInfo { return SystemInfo{Started: t0} }
 		o.Ready = func() []string { return nil }
-	}
-	quiet := func(o *Options) { o.Events = noEvents; o.AllEvents = noMoreEvents }
+		o.Uptime = func(string) (float64, bool) { return 0, false }
+		o.History = func(_ context.Context, _ string, from, to time.Time) (History, error) {
+			return History{From: from, To: to, Unknown: to.Sub(from)}, nil
+		}
+		o.Audit = func(context.Context, int, string) ([]health.Act, string, error) { return nil, "", nil }
+		o.Mails = func(context.Context, int, string) ([]health.Mail, string, error) { return nil, "", nil }
+	})
+	quiet := with(func(o *Options) { o.Events = noEvents; o.FindEvents = noMoreEvents })
+	crowded := with(func(o *Options) {
+		snap := labSnapshot()
+		snap.Windows = make([]health.Window, health.MaxWindows)
+		o.Snapshot = func() *health.Snapshot { return snap }
+	})
+	off := with(func(o *Options) {
+		refused := &ActError{Status: 409, Message: "mail is off: STATUS_EMAIL_TO is missing"}
+		o.TestMail = func(context.Context, string) (string, int, error) { return "", 0, refused }
+	})
+	failing := with(func(o *Options) {
+		refused := &ActError{Status: 502, Message: "book said: 500 oops"}
+		o.Hold = func(context.Context, string, []string, string, string) error { return refused }
+	})
 	evil := url.PathEscape(hostile)
-	usual := newHandler(t)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	oneWindow := `{"names":["pend*"],"reason":"new motor","from":"` + yesterday() + `","until":"` + later + `"}`
+	weeklyWindow := `{"names":["pend*"],"reason":"lecture","bookings":"leave","from":"2025-01-01T00:00:00Z",
+		"weekly":{"days":["mon","fri"],"start":"08:00","end":"12:30","zone":"Europe/London"}}`
 	called := make(map[string]bool)
 	swagger := contract(t)
 	for _, c := range []struct {
-		path, target string
-		status       int
-		change       func(*Options)
+		path, method, target, body string
+		status                     int
+		on                         func() http.Handler
 	}{
-		{"/experiments", "/experiments", 200, nil},
-		{"/experiments", "/experiments", 200, nothing},
-		{"/experiments", "/experiments?state=unhealthy&q=PEND", 200, nil},
-		{"/experiments", "/experiments?q=no-such-thing", 200, nil},
-		{"/experiments", "/experiments?state=ill", 422, nil},
-		{"/experiments/{name}", "/experiments/pend00", 200, nil},
-		{"/experiments/{name}", "/experiments/pend01", 200, nil},
-		{"/experiments/{name}", "/experiments/" + evil, 200, nil},
-		{"/experiments/{name}", "/experiments/nobody", 404, nil},
-		{"/experiments/events/{name}", "/experiments/events/pend00", 200, nil},
-		{"/experiments/events/{name}", "/experiments/events/pend00", 200, quiet},
-		{"/experiments/events/{name}", "/experiments/events/nobody", 404, nil},
-		{"/events", "/events?limit=5&since=2025-01-01T00:00:00Z", 200, nil},
-		{"/events", "/events", 200, quiet},
-		{"/events", "/events?cursor=made-up", 422, nil},
-		{"/system", "/system", 200, nil},
-		{"/system", "/system", 200, nothing},
+		{"/experiments", "GET", "/experiments", "", 200, usual},
+		{"/experiments", "GET", "/experiments", "", 200, nothing},
+		{"/experiments", "GET", "/experiments?state=unhealthy&q=PEND", "", 200, usual},
+		{"/experiments", "GET", "/experiments?q=no-such-thing", "", 200, usual},
+		{"/experiments", "GET", "/experiments?state=ill", "", 422, usual},
+		{"/experiments/{name}", "GET", "/experiments/pend00", "", 200, usual},
+		{"/experiments/{name}", "GET", "/experiments/pend01", "", 200, usual},
+		{"/experiments/{name}", "GET", "/experiments/" + evil, "", 200, usual},
+		{"/experiments/{name}", "GET", "/experiments/nobody", "", 404, usual},
+		{"/experiments/{name}/history", "GET", "/experiments/pend00/history", "", 200, usual},
+		{"/experiments/{name}/history", "GET", "/experiments/gone/history?from=2025-01-01T00:00:00Z&to=2025-02-01T00:00:00Z", "", 200, nothing},
+		{"/experiments/{name}/history", "GET", "/experiments/nobody/history", "", 404, usual},
+		{"/experiments/{name}/silence", "PUT", "/experiments/pend00/silence", `{"until":"` + later + `","reason":"rewiring"}`, 200, usual},
+		{"/experiments/{name}/silence", "PUT", "/experiments/nobody/silence", `{"until":"` + later + `","reason":"rewiring"}`, 404, usual},
+		{"/experiments/{name}/silence", "PUT", "/experiments/pend00/silence", `{}`, 422, usual},
+		{"/experiments/{name}/silence", "DELETE", "/experiments/pend02/silence", "", 200, usual},
+		{"/experiments/{name}/silence", "DELETE", "/experiments/pend00/silence", "", 404, usual},
+		{"/experiments/{name}/ack", "PUT", "/experiments/pend01/ack", `{"note":"on my way"}`, 200, usual},
+		{"/experiments/{name}/ack", "PUT", "/experiments/pend00/ack", `{}`, 409, usual},
+		{"/experiments/{name}/ack", "DELETE", "/experiments/pend01/ack", "", 200, usual},
+		{"/experiments/{name}/ack", "DELETE", "/experiments/pend00/ack", "", 404, usual},
+		{"/experiments/{name}/hold", "PUT", "/experiments/pend00/hold", `{"reason":"belt"}`, 200, usual},
+		{"/experiments/{name}/hold", "PUT", "/experiments/trus05/hold", `{"reason":"belt"}`, 409, usual},
+		{"/experiments/{name}/hold", "PUT", "/experiments/pend00/hold", `{"reason":"belt"}`, 502, failing},
+		{"/experiments/{name}/hold", "DELETE", "/experiments/pend02/hold", "", 200, usual},
+		{"/experiments/{name}/hold", "DELETE", "/experiments/pend00/hold", "", 409, usual},
+		{"/experiments/{name}/hold", "DELETE", "/experiments/pend02/hold", "", 502, failing},
+		{"/experiments/events/{name}", "GET", "/experiments/events/pend00", "", 200, usual},
+		{"/experiments/events/{name}", "GET", "/experiments/events/pend00", "", 200, quiet},
+		{"/experiments/events/{name}", "GET", "/experiments/events/nobody", "", 404, usual},
+		{"/events", "GET", "/events?limit=5&since=2025-01-01T00:00:00Z&until=2025-01-02T00:00:00Z&experiment=pend00&q=jump", "", 200, usual},
+		{"/events", "GET", "/events", "", 200, quiet},
+		{"/events", "GET", "/events?cursor=made-up", "", 422, usual},
+		{"/maintenance", "GET", "/maintenance", "", 200, usual},
+		{"/maintenance", "GET", "/maintenance", "", 200, nothing},
+		{"/maintenance", "POST", "/maintenance", oneWindow, 201, usual},
+		{"/maintenance", "POST", "/maintenance", weeklyWindow, 201, usual},
+		{"/maintenance", "POST", "/maintenance", oneWindow, 409, crowded},
+		{"/maintenance/{id}", "PUT", "/maintenance/aaaa", oneWindow, 200, usual},
+		{"/maintenance/{id}", "PUT", "/maintenance/zzzz", oneWindow, 404, usual},
+		{"/maintenance/{id}", "DELETE", "/maintenance/bbbb", "", 204, usual},
+		{"/maintenance/{id}", "DELETE", "/maintenance/zzzz", "", 404, usual},
+		{"/audit", "GET", "/audit", "", 200, usual},
+		{"/audit", "GET", "/audit?limit=3", "", 200, nothing},
+		{"/mails", "GET", "/mails", "", 200, usual},
+		{"/mails", "GET", "/mails", "", 200, nothing},
+		{"/mails/{id}", "GET", "/mails/abc123@lab.example", "", 200, usual},
+		{"/mails/{id}", "GET", "/mails/nothing", "", 404, usual},
+		{"/mail/test", "POST", "/mail/test", "", 202, usual},
+		{"/mail/test", "POST", "/mail/test", "", 409, off},
+		{"/system", "GET", "/system", "", 200, usual},
+		{"/system", "GET", "/system", "", 200, nothing},
 	} {
-		t.Run(fmt.Sprint(c.target, " ", c.status), func(t *testing.T) {
-			h := usual
-			if c.change != nil {
-				h = newHandler(t, c.change)
-			}
-			w := get(t, h, basePath+c.target)
-			if w.Code != c.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, c.status, w.Body)
-			}
-			if got := w.Header().Get("Content-Type"); got != "application/json" {
-				t.Errorf("Content-Type %q", got)
-			}
+		t.Run(fmt.Sprint(c.method, " ", c.target, " ", c.status), func(t *testing.T) {
 			item, ok := swagger.Paths.Paths[c.path]
 			if !ok {
 				t.Fatalf("the contract has no path %s", c.path)
 			}
-			called[c.path] = true
-			response, ok := item.Get.Responses.StatusCodeResponses[c.status]
-			if !ok {
-				response = *item.Get.Responses.Default
+			operation := map[string]*spec.Operation{"GET": item.Get, "PUT": item.Put, "POST": item.Post, "DELETE": item.Delete}[c.method]
+			called[operation.ID] = true
+			header := []string{"Authorization", "Bearer " + mint(t, ScopeAdmin)}
+			if c.method == "GET" {
+				header = nil
 			}
-			schema := response.Schema
-			strict(schema)
-			var got any
-			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-				t.Fatal(err)
+			w := send(t, c.on(), c.method, basePath+c.target, c.body, header...)
+			if w.Code != c.status {
+				t.Fatalf("status %d, want %d: %s", w.Code, c.status, w.Body)
 			}
-			if err := validate.AgainstSchema(schema, got, strfmt.Default); err != nil {
-				t.Errorf("%v\n%s", err, w.Body)
+			if c.method != "GET" && w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("a change may be kept: Cache-Control %q", w.Header().Get("Cache-Control"))
 			}
-			for _, text := range absentTimes {
-				if strings.Contains(w.Body.String(), text) {
-					t.Errorf("the answer has %q for a time that is not known", text)
+			if c.status == 204 {
+				if w.Body.Len() > 0 || w.Header().Get("Content-Type") != "" {
+					t.Errorf("no content has some: %s", w.Body)
 				}
+				return
 			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type %q", got)
+			}
+			response, ok := operation.Responses.StatusCodeResponses[c.status]
+			if !ok {
+				response = *operation.Responses.Default
+			}
+			keepsTo(t, response.Schema, w.Body.Bytes())
 		})
 	}
-	for path := range swagger.Paths.Paths {
-		if !called[path] {
-			t.Errorf("%s was not tried", path)
+	called["followLive"] = true // see TestLiveKeepsTheContract
+	for path, item := range swagger.Paths.Paths {
+		for _, operation := range []*spec.Operation{item.Get, item.Put, item.Post, item.Delete} {
+			if operation != nil && !called[operation.ID] {
+				t.Errorf("%s of %s was not tried", operation.ID, path)
+			}
+		}
+	}
+}
+
+// keepsTo complains of all in an answer that its schema doesn't speak of, and of all
+// that is missing.
+func keepsTo(t *testing.T, schema *spec.Schema, answer []byte) {
+	t.Helper()
+	strict(schema)
+	var got any
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.AgainstSchema(schema, got, strfmt.Default); err != nil {
+		t.Errorf("%v\n%s", err, answer)
+	}
+	for _, text := range absentTimes {
+		if strings.Contains(string(answer), text) {
+			t.Errorf("the answer has %q for a time that is not known", text)
 		}
 	}
 }

@@ -26,15 +26,17 @@ func atIfKnown(t time.Time) *strfmt.DateTime {
 	return at(t)
 }
 
-func reports(all []*health.Report) models.ExperimentReports {
+func reports(all []*health.Report, uptime func(string) (float64, bool)) models.ExperimentReports {
 	out := make(models.ExperimentReports, 0, len(all))
 	for _, r := range all {
-		out = append(out, report(r))
+		out = append(out, report(r, uptime))
 	}
 	return out
 }
 
-func report(r *health.Report) *models.ExperimentReport {
+// report words what is known of an experiment, and in which part of the last 24
+// hours it was well.
+func report(r *health.Report, uptime func(string) (float64, bool)) *models.ExperimentReport {
 	b := bookingOf(r)
 	out := &models.ExperimentReport{
 		TopicName:           &r.Name,
@@ -59,6 +61,12 @@ func report(r *health.Report) *models.ExperimentReport {
 		StreamRequired:      make(map[string]bool),
 		StreamReports:       make(map[string]models.ConnectionReport, len(r.Streams)),
 		Streams:             make([]*models.StreamState, 0, len(r.Streams)),
+		Silence:             silence(r.Silence),
+		Ack:                 ack(r.Ack),
+		Maintenance:         maintenance(r.Maintenance),
+	}
+	if well, known := uptime(r.Name); known {
+		out.Uptime24h = fraction(Uptime{Fraction: well, Known: 1})
 	}
 	if b.held {
 		out.Held = &models.Hold{Reason: &b.heldReason}
@@ -143,6 +151,7 @@ func resources(all []health.ResourceReport) []*models.ResourceReport {
 			ReadAt:            atIfKnown(r.ReadAt),
 			Held:              &r.Held,
 			HeldReason:        r.HeldReason,
+			HeldBy:            r.HeldBy,
 			Required:          nonNil(r.Required),
 		}
 		if r.Wanted == health.Open || r.Wanted == health.Close {

@@ -9,6 +9,13 @@ func eventPage(page []health.Event, next string) *models.EventPage {
 	return &models.EventPage{Events: events(page), Next: next}
 }
 
+// system is how the server is doing, in the words of the API.
+func (o *Options) system() *models.System {
+	out := system(o.snapshot(), o.System(), o.Ready())
+	out.CanChange = new(o.AdminAuth != nil)
+	return out
+}
+
 func system(snap *health.Snapshot, info SystemInfo, notReady []string) *models.System {
 	out := &models.System{
 		AsOf:     atIfKnown(snap.At),
@@ -37,8 +44,9 @@ func system(snap *health.Snapshot, info SystemInfo, notReady []string) *models.S
 			Queued:             new(int64(info.Mail.Queued)),
 			Sent:               new(int64(info.Mail.Sent)),
 			Failed:             new(int64(info.Mail.Failed)),
-			LastError:          info.Mail.LastErr,
+			LastError:          maskIn(info.Mail.LastErr),
 			UndeliverableSince: atIfKnown(info.Mail.UndeliverableSince),
+			LastFailure:        mailFailure(info.Mail.LastFailure),
 		},
 		Store: &models.StoreReport{
 			Kind:      &info.Store.Kind,
@@ -54,6 +62,24 @@ func system(snap *health.Snapshot, info SystemInfo, notReady []string) *models.S
 	}
 	for i := range snap.Sources {
 		out.Sources = append(out.Sources, source(&snap.Sources[i]))
+	}
+	return out
+}
+
+// mailFailure is shown to all readers, so whom it is about is masked.
+func mailFailure(f *MailFailure) *models.MailFailure {
+	if f == nil {
+		return nil
+	}
+	return &models.MailFailure{
+		At: at(f.At), Subject: maskIn(f.Subject), Address: new(maskAddress(f.Address)), Error: new(maskIn(f.Err)),
+	}
+}
+
+func settings(all []SettingInfo) []*models.Setting {
+	out := make([]*models.Setting, 0, len(all))
+	for i := range all {
+		out = append(out, &models.Setting{Name: &all[i].Name, Value: &all[i].Value, Source: &all[i].Source})
 	}
 	return out
 }

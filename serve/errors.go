@@ -34,6 +34,10 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 // methods, bad parameters.
 func serveError(log logrus.FieldLogger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			writeRefusal(w, refusal)
+			return
+		}
 		if e, ok := errors.AsType[*openapi.MethodNotAllowedError](err); ok {
 			w.Header().Set("Allow", strings.Join(e.Allowed, ", "))
 		}
@@ -58,6 +62,9 @@ func describe(err error) (status int, message string) {
 			messages = append(messages, m)
 		}
 		return status, clip(strings.Join(messages, "; "), 1000)
+	}
+	if unread, ok := errors.AsType[*openapi.ParseError](err); ok {
+		return describeBody(unread.Reason)
 	}
 	e, ok := errors.AsType[openapi.Error](err)
 	if !ok {

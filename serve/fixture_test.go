@@ -65,8 +65,12 @@ func labSnapshot() *health.Snapshot {
 	sick.Resources[0].Available, sick.Resources[0].Reason = false, "unavailable because status server: missing required pend01-st-video"
 	sick.Resources[0].Wanted = health.Close
 
+	sick.Ack = &health.Ack{At: t0, By: "anna", Note: "on my way"}
+
 	held := healthyReport("pend02")
 	held.Resources[0].Available, held.Resources[0].Held, held.Resources[0].HeldReason = false, true, "belt being changed"
+	held.Resources[0].HeldBy = "ben"
+	held.Silence = &health.Silence{At: t0, By: "ben", Reason: "rewiring", Until: t0.Add(time.Hour)}
 
 	starting := &health.Report{Name: "spin30", State: health.StateStarting, Since: t0, FirstSeen: t0,
 		Streams:   []health.StreamReport{{Topic: "spin30-st-data", Required: true, Verdict: health.VerdictUnknown}},
@@ -87,6 +91,9 @@ func labSnapshot() *health.Snapshot {
 	evil.Streams[0].Conn.UserAgent, evil.Streams[0].Conn.RemoteAddr = hostile, hostile
 	evil.Resources[0].Reason, evil.Resources[0].Held, evil.Resources[0].HeldReason = hostile, true, hostile
 	evil.Issues = []health.Issue{{Code: health.UnhealthyStream, Experiment: hostile, Subject: hostile, Since: t0}}
+	evil.Silence = &health.Silence{At: t0, By: hostile, Reason: hostile, Until: t0.Add(time.Hour)}
+	evil.Ack = &health.Ack{At: t0, By: hostile, Note: hostile}
+	evil.Maintenance = &health.Maintenance{ID: "ev1l", Reason: hostile, By: hostile, Bookings: health.BookingsClose, Since: t0, Until: t0.Add(time.Hour)}
 
 	snap := &health.Snapshot{
 		At: t0, Version: 7,
@@ -98,7 +105,8 @@ func labSnapshot() *health.Snapshot {
 			{Name: health.Relay, State: health.SourceSettling, LastFrame: t0, Cadence: 6001 * time.Millisecond, Window: 30 * time.Second, Connections: 9,
 				Connected: true, ConnectedSince: t0.Add(-time.Minute), SettlesAt: t0.Add(time.Minute)},
 		},
-		Book: health.BookReport{LastManifest: t0.Add(-time.Minute), Resources: 5, Answering: false, FailingSince: t0.Add(-time.Minute), LastErr: "timeout", Pending: 1},
+		Windows: labWindows(),
+		Book:    health.BookReport{LastManifest: t0.Add(-time.Minute), Resources: 5, Answering: false, FailingSince: t0.Add(-time.Minute), LastErr: "timeout", Pending: 1},
 	}
 	slices.SortFunc(snap.Experiments, func(a, b *health.Report) int { return strings.Compare(a.Name, b.Name) })
 	return snap
@@ -125,11 +133,90 @@ func labEvents(name string) []health.Event {
 	}
 }
 
+// labWindows are a window that is over next century, and one every working day.
+func labWindows() []health.Window {
+	return []health.Window{
+		{ID: "aaaa", Names: []string{"pend*", "<b>&"}, Reason: hostile, By: hostile, Bookings: health.BookingsClose,
+			From: t0, Until: t0.AddDate(100, 0, 0), Weekly: &health.Weekly{
+				Days: []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}, Start: "00:00", End: "00:00", Zone: "Europe/London"}},
+		{ID: "bbbb", Names: []string{"spin30"}, Reason: "new motor", By: "anna", Bookings: health.BookingsDecide, From: t0, Until: t0.Add(time.Hour)},
+	}
+}
+
+// labHistory is of an experiment that was everything once.
+func labHistory(from, to time.Time) History {
+	day := Uptime{Fraction: 0.75, Known: 20 * time.Hour}
+	h := History{
+		From: from, To: to, Healthy: 3 * time.Hour, Unhealthy: time.Hour, Unknown: time.Hour, Maintenance: time.Hour,
+		Unwatched: to.Sub(from) - 6*time.Hour, Day: day, Week: day,
+	}
+	at := from
+	for i, state := range []health.State{health.StateStarting, health.StateHealthy, health.StateUnhealthy, health.StateUnknown, health.StateFlapping, StateUnwatched} {
+		next := at.Add(time.Hour)
+		if state == StateUnwatched {
+			next = to
+		}
+		h.Intervals = append(h.Intervals, Interval{From: at, To: next, State: state, Maintenance: i == 2})
+		at = next
+	}
+	return h
+}
+
+func labActs() []health.Act {
+	return []health.Act{
+		{At: t0, Kind: health.ActSilence, By: hostile, Experiment: hostile, Until: t0.Add(time.Hour), Text: hostile},
+		{At: t0, Kind: health.ActUnsilence, Experiment: "pend00"},
+		{At: t0, Kind: health.ActSetMaintenance, By: "anna", Text: "new motor", Window: &labWindows()[0]},
+		{At: t0, Kind: health.ActTestMail, By: "anna"},
+	}
+}
+
+// labMail is a mail as internal/notify makes them.
+func labMail() health.Mail {
+	return health.Mail{
+		ID: "abc123@lab.example", At: t0, From: "status@lab.example", Subject: "[lab] 1 new problem: pend01", Raw: []byte(labMailBytes),
+		Recipients: []health.Recipient{
+			{Address: "maint@lab.example", Fate: health.Sent, Attempts: 1, Done: t0.Add(time.Second)},
+			{Address: "bob@lab.example", Fate: health.Failed, Attempts: 3, Done: t0.Add(time.Minute), LastErr: "550 5.1.1 <bob@lab.example> unknown"},
+			{Address: "carol@lab.example", Fate: health.Queued, Next: t0.Add(time.Hour)},
+		},
+	}
+}
+
+var labMailBytes = strings.ReplaceAll(`Date: Fri, 20 Nov 2026 22:10:05 +0000
+Message-ID: <abc123@lab.example>
+References: <pend00.labstatus@lab.example>
+ <pend01.labstatus@lab.example>
+Subject:
+ =?UTF-8?q?[lab]_1_new_problem:_pend=C3=B6?=
+From: "Lab Status" <status@lab.example>
+To: <maint@lab.example>, =?utf-8?q?Bob_=C3=9Cnal?= <bob@lab.example>
+Cc: <carol@lab.example>
+Content-Type: multipart/alternative;
+ boundary=labstatus-1a4f
+
+--labstatus-1a4f
+Content-Transfer-Encoding: quoted-printable
+Content-Type: text/plain; charset=UTF-8
+
+pend=C3=B6: missing jump, a very long line that has to be folded by who=
+ever sends it. Ask bob@lab.example.
+
+--labstatus-1a4f
+Content-Transfer-Encoding: base64
+Content-Type: text/html; charset=UTF-8
+
+PHA+PGI+cGVuZMO2PC9iPjogbWlzc2luZyBqdW1wLCBieSBhbm5hQGxhYi5leGFtcGxlPC9wPg==
+--labstatus-1a4f--
+`, "\n", "\r\n")
+
 func labSystem() SystemInfo {
 	return SystemInfo{
 		Version: "v1.2.3", Started: t0.Add(-time.Hour), Warnings: []string{"STATUS_EMAIL_TO is not set: mail is off"},
-		Mail:  MailInfo{Enabled: true, Queued: 2, Sent: 40, Failed: 1, LastErr: "451 try later", UndeliverableSince: t0.Add(-time.Minute)},
-		Store: StoreInfo{Kind: "sqlite", OK: false, LastErr: "disk full", Pending: 3},
+		Mail: MailInfo{Enabled: true, Queued: 2, Sent: 40, Failed: 1, LastErr: "451 try later, maint@lab.example", UndeliverableSince: t0.Add(-time.Minute),
+			LastFailure: &MailFailure{At: t0, Subject: "[lab] trouble", Address: "bob@lab.example", Err: "550 <bob@lab.example> unknown"}},
+		Settings: []SettingInfo{{"STATUS_SECRET_BOOK", "***", "environment"}, {"STATUS_HEALTH_STARTUP", "1m", "default"}},
+		Store:    StoreInfo{Kind: "sqlite", OK: false, LastErr: "disk full", Pending: 3},
 	}
 }
 
@@ -147,15 +234,44 @@ func newHandler(t testing.TB, change ...func(*Options)) http.Handler {
 			}
 			return labEvents(name), nil
 		},
-		AllEvents: func(_ context.Context, _ time.Time, _ int, cursor string) ([]health.Event, string, error) {
-			if cursor != "" {
+		FindEvents: func(_ context.Context, q EventQuery) ([]health.Event, string, error) {
+			if q.Cursor != "" {
 				return nil, "", fmt.Errorf("read events: %w", ErrBadCursor)
 			}
 			return labEvents("pend01"), "17", nil
 		},
-		System: labSystem,
-		Ready:  func() []string { return []string{"jump has no fresh reports"} },
-		Title:  "Test <lab>", Link: "https://lab.example/status/", Log: quiet,
+		History: func(_ context.Context, name string, from, to time.Time) (History, error) {
+			if name == "nobody" {
+				return History{From: from, To: to, Unwatched: to.Sub(from), Intervals: []Interval{{From: from, To: to, State: StateUnwatched}}}, nil
+			}
+			return labHistory(from, to), nil
+		},
+		Uptime: func(name string) (float64, bool) { return 0.987654321, name != "spin30" },
+		Audit: func(_ context.Context, _ int, cursor string) ([]health.Act, string, error) {
+			if cursor != "" {
+				return nil, "", ErrBadCursor
+			}
+			return labActs(), "18", nil
+		},
+		Mails: func(_ context.Context, _ int, cursor string) ([]health.Mail, string, error) {
+			if cursor != "" {
+				return nil, "", ErrBadCursor
+			}
+			return []health.Mail{labMail()}, "19", nil
+		},
+		Mail: func(_ context.Context, id string) (health.Mail, error) {
+			if id != labMail().ID {
+				return health.Mail{}, fmt.Errorf("read mail: %w", ErrUnknownMail)
+			}
+			return labMail(), nil
+		},
+		Act:      func(context.Context, health.Act) error { return nil },
+		Hold:     func(context.Context, string, []string, string, string) error { return nil },
+		TestMail: func(context.Context, string) (string, int, error) { return "test1@lab.example", 3, nil },
+		Live:     NewLive(),
+		System:   labSystem,
+		Ready:    func() []string { return []string{"jump has no fresh reports"} },
+		Title:    "Test <lab>", Link: "https://lab.example/status/", Log: quiet,
 	}
 	for _, c := range change {
 		c(&opts)
@@ -174,7 +290,16 @@ func get(t testing.TB, h http.Handler, target string, headers ...string) *httpte
 
 func do(t testing.TB, h http.Handler, method, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+	return send(t, h, method, target, "", headers...)
+}
+
+// send makes a request with a JSON body.
+func send(t testing.TB, h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}

@@ -12,7 +12,11 @@ import (
 // listings keeps the marshalled list of all experiments while its snapshot
 // stands. Nobody ever waits for anything but the one marshalling of the snapshot
 // that they asked for.
-type listings struct{ current atomic.Pointer[listing] }
+type listings struct {
+	uptime  func(name string) (float64, bool)
+	listed  func(bytes int) // nil: nobody wants to know
+	current atomic.Pointer[listing]
+}
 
 // listing is the list of one snapshot, marshalled when it is first asked for.
 type listing struct {
@@ -28,7 +32,13 @@ func (l *listings) of(snap *health.Snapshot) *listing {
 		}
 		made := &listing{
 			version: snap.Version,
-			body:    sync.OnceValues(func() (*body, error) { return marshal(reports(snap.Experiments)) }),
+			body: sync.OnceValues(func() (*body, error) {
+				b, err := marshal(reports(snap.Experiments, l.uptime))
+				if err == nil && l.listed != nil {
+					l.listed(len(b.raw))
+				}
+				return b, err
+			}),
 		}
 		if have != nil && have.version > snap.Version {
 			// This reader took its snapshot just before a newer one came.

@@ -10,8 +10,8 @@ import (
 	"labstatus/internal/health"
 )
 
-// ErrBadCursor is what Options.AllEvents returns, wrapped or not, for a cursor
-// that it didn't give out. The reader is told so, with status 422.
+// ErrBadCursor is what Options.FindEvents, Audit and Mails return, wrapped or not,
+// for a cursor that they didn't give out. The reader is told so, with status 422.
 var ErrBadCursor = errors.New("this cursor is not one that was given out")
 
 // Options are what the API and the page are made of. All functions are called
@@ -22,19 +22,62 @@ type Options struct {
 	// Events gives the events kept of one experiment, in any order. An error is
 	// logged and answered 503. Required.
 	Events func(ctx context.Context, name string) ([]health.Event, error)
-	// AllEvents gives at most limit events of all experiments that happened at
-	// since or later, newest first, beginning at cursor, and the cursor of what
-	// follows, empty where nothing does. ErrBadCursor is answered 422, any other
-	// error 503. Required.
-	AllEvents func(ctx context.Context, since time.Time, limit int, cursor string) (events []health.Event, next string, err error)
+	// FindEvents gives events of all experiments, newest first, as the query asks
+	// for, and the cursor of what follows, empty where nothing does. ErrBadCursor is
+	// answered 422, any other error is logged and answered 503. Required.
+	FindEvents func(ctx context.Context, q EventQuery) (events []health.Event, next string, err error)
+	// History tells how an experiment was between two moments, of which the first
+	// lies before the second and the second not in the future. One that was never
+	// known was unwatched all along. An error is answered 503. Required.
+	History func(ctx context.Context, name string, from, to time.Time) (History, error)
+	// Uptime is the part of the last 24 hours in which an experiment was well, as
+	// History has it, and whether anything is known of it. It is asked for every
+	// report that is given out, so it must be cheap. Required.
+	Uptime func(name string) (fraction float64, known bool)
+	// Audit gives at most limit acts, newest first, beginning at cursor, and the
+	// cursor of what follows. Errors are as those of FindEvents. Required.
+	Audit func(ctx context.Context, limit int, cursor string) (acts []health.Act, next string, err error)
+	// Mails gives at most limit mails, newest first, beginning at cursor, and the
+	// cursor of what follows; their Raw is not needed. Errors are as those of
+	// FindEvents. Required.
+	Mails func(ctx context.Context, limit int, cursor string) (mails []health.Mail, next string, err error)
+	// Mail gives one mail whole. ErrUnknownMail is answered 404, any other error
+	// 503. Required.
+	Mail func(ctx context.Context, id string) (health.Mail, error)
+
+	// Act has the engine take in what a person did, and returns when it is part of
+	// the snapshot. The act has been checked as its type promises. An *ActError is
+	// answered as it says, any other error is logged and answered 503. Required.
+	Act func(ctx context.Context, a health.Act) error
+	// Hold has book take resources of an experiment off booking, or with an empty
+	// reason put them back, and returns when that, and the act that says so, are
+	// part of the snapshot. The resources are the experiment's; there is at least
+	// one. Errors are as those of Act; what book said is an *ActError with status
+	// 502. Required.
+	Hold func(ctx context.Context, name string, resources []string, by, reason string) error
+	// TestMail queues a mail that says only that mail works, has the act that says
+	// so taken in, and gives the mail's id and number of recipients. Errors are as
+	// those of Act; mail that is off is an *ActError with status 409 that names the
+	// settings that are missing. Required.
+	TestMail func(ctx context.Context, by string) (id string, recipients int, err error)
+	// Live tells readers what changes. Required.
+	Live *Live
+
 	// System tells how the server itself is doing. Required.
 	System func() SystemInfo
 	// Ready gives the reasons why the server can't do its work, in words for a
 	// maintainer; none where it can. Required.
 	Ready func() []string
 
+	// Listed hears how many bytes the list of all experiments has, each time it is
+	// made for readers. Nil: nobody wants to know.
+	Listed func(bytes int)
+
 	// ReadAuth checks the tokens of readers. Nil: reading is open to everybody.
 	ReadAuth *Auth
+	// AdminAuth checks the tokens of those who change something. Nil: nothing can
+	// be changed.
+	AdminAuth *Auth
 	// Title heads the page; empty: "Laboratory status".
 	Title string
 	// Link is the page's address as people know it, shown at its foot; may be empty.
@@ -52,6 +95,8 @@ type SystemInfo struct {
 	Store    StoreInfo
 	Warnings []string // what the check of the settings had to say
 
+	Settings []SettingInfo // in force, secrets masked; shown only to who may change something
+
 	Connections []ConnectionInfo // of each place, sorted by name
 	Timings     []TimingInfo     // sorted by name
 }
@@ -65,6 +110,20 @@ type MailInfo struct {
 	Failed             int       // given up
 	LastErr            string    // the server's words, or why it wasn't reached; empty: the latest attempt went well
 	UndeliverableSince time.Time // zero: mail goes out
+	LastFailure        *MailFailure
+}
+
+// MailFailure is the latest delivery that was given up.
+type MailFailure struct {
+	At      time.Time
+	Subject string // of the mail; may be empty
+	Address string // of the recipient, whole: readers get it masked
+	Err     string // the server's words, or why it wasn't reached
+}
+
+// SettingInfo is one setting in force.
+type SettingInfo struct {
+	Name, Value, Source string // STATUS_HEALTH_STARTUP, 1m, default
 }
 
 // StoreInfo is how the store is doing.
@@ -84,7 +143,16 @@ func (o *Options) validate() error {
 	}
 	missing("Snapshot", o.Snapshot == nil)
 	missing("Events", o.Events == nil)
-	missing("AllEvents", o.AllEvents == nil)
+	missing("FindEvents", o.FindEvents == nil)
+	missing("History", o.History == nil)
+	missing("Uptime", o.Uptime == nil)
+	missing("Audit", o.Audit == nil)
+	missing("Mails", o.Mails == nil)
+	missing("Mail", o.Mail == nil)
+	missing("Act", o.Act == nil)
+	missing("Hold", o.Hold == nil)
+	missing("TestMail", o.TestMail == nil)
+	missing("Live", o.Live == nil)
 	missing("System", o.System == nil)
 	missing("Ready", o.Ready == nil)
 	missing("Log", o.Log == nil)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/sirupsen/logrus/hooks/test"
 
 	"labstatus/internal/health"
 )
@@ -19,7 +21,7 @@ func words(page string) string {
 	return strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
 }
 
-// The front page says what is wrong first, in plain words.
+// The front page says what is wrong first, in plain words, before any script runs.
 func TestFrontPage(t *testing.T) {
 	w := get(t, newHandler(t), "/")
 	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
@@ -28,15 +30,19 @@ func TestFrontPage(t *testing.T) {
 	text := words(w.Body.String())
 	at := 0
 	for _, next := range []string{
-		"3 of 7 experiments need you", "As of 2025-03-04 05:06:07 UTC",
-		"jump has no fresh reports", "Not ready: jump has no fresh reports",
+		"1 of 7 experiments needs you", "As of 2025-03-04 05:06:07 UTC",
+		"jump has no fresh reports", "Not ready: jump has no fresh reports", "Settings: STATUS_EMAIL_TO is not set",
 		"jump silent last frame", "relay settling last frame", "9 connections",
 		"book not answering for", "timeout (1 change not confirmed yet)",
 		"mail not delivered for", "deliveries: 40 made, 2 queued, 1 failed: 451 try later",
-		"store can&#39;t be written", "disk full (3 writes waiting)", "Settings: STATUS_EMAIL_TO is not set",
-		"pend01 unhealthy for", "missing jump for", "missing required pend01-st-video for", "closed for booking, being closed",
-		"zeta flapping for", "can be booked",
-		"trus05 unknown was not well", "spin30 starting booking not read", "pend00 healthy", "pend02 healthy held",
+		"store can&#39;t be written", "disk full (3 writes waiting)",
+		"2 unhealthy", "1 flapping", "1 unknown", "1 starting", "2 healthy",
+		"Needs you 1", "zeta flapping for", "flapping for", "can be booked",
+		"Cared for: acknowledged, silenced or in maintenance 2", "pend01 unhealthy for", "missing jump for", "missing required pend01-st-video for",
+		"closed for booking, being closed", "Acknowledged by anna : on my way",
+		"Not known at the moment 1", "trus05 unknown, was not well",
+		"Starting: not judged yet 1", "spin30 starting, booking not read",
+		"Well 2", "pend00 healthy", "pend02 healthy, silenced, held",
 		"v1.2.3",
 	} {
 		i := strings.Index(text[at:], next)
@@ -47,28 +53,29 @@ func TestFrontPage(t *testing.T) {
 	}
 }
 
-func TestHeadlines(t *testing.T) {
-	for want, c := range map[string]health.Counts{
-		"No experiments are known yet":                          {},
-		"1 of 1 experiment needs you":                           {Total: 1, Unhealthy: 1},
-		"1 of 96 experiments needs you":                         {Total: 96, Flapping: 1, Healthy: 95},
-		"2 of 96 experiments need you":                          {Total: 96, Flapping: 1, Unhealthy: 1, Unknown: 94},
-		"All 96 experiments are well":                           {Total: 96, Healthy: 96},
-		"The one experiment is well":                            {Total: 1, Healthy: 1},
-		"How the 96 experiments are is not known at the moment": {Total: 96, Unknown: 96},
-		"Starting: 96 experiments not judged yet":               {Total: 96, Starting: 96},
-		"90 of 96 experiments well, 4 not known, 2 starting":    {Total: 96, Healthy: 90, Unknown: 4, Starting: 2},
-	} {
-		if got, _ := headline(&health.Snapshot{At: t0, Counts: c}); got != want {
-			t.Errorf("%+v: %q, want %q", c, got, want)
+// Ten thousand experiments are not sent with the page: what is wrong is, and the
+// script fetches the rest.
+func TestFrontPageStaysSmall(t *testing.T) {
+	snap := bigSnapshot(10_000, 1)
+	for i, r := range snap.Experiments {
+		if i%10 == 0 {
+			r.State = health.StateUnhealthy
 		}
 	}
-	if got, tone := headline(&health.Snapshot{}); tone != "unsure" || !strings.Contains(got, "Nothing is known yet") {
-		t.Errorf("before anything is known: %q, %s", got, tone)
+	snap.Counts = health.Counts{Total: 10_000, Unhealthy: 1000, Healthy: 9000}
+	page := get(t, newHandler(t, func(o *Options) { o.Snapshot = func() *health.Snapshot { return snap } }), "/").Body.String()
+	text := words(page)
+	if !strings.Contains(text, "1,000 of 10,000 experiments need you") || !strings.Contains(text, "more; search for them") {
+		t.Errorf("the page says %.500s", text)
+	}
+	if cards := strings.Count(page, "<article"); cards != mostProblems {
+		t.Errorf("%d problems are told, want %d", cards, mostProblems)
+	}
+	if len(page) > 300<<10 {
+		t.Errorf("the page has %d bytes", len(page))
 	}
 }
 
-// Filters in the address work without a script.
 func TestFrontPageFilters(t *testing.T) {
 	h := newHandler(t)
 	page := get(t, h, "/?state=healthy&q=pend").Body.String()
@@ -80,6 +87,9 @@ func TestFrontPageFilters(t *testing.T) {
 	if !strings.Contains(page, `value="pend"`) || !strings.Contains(page, `<a href="?state=healthy&amp;q=pend" aria-current="true">`) {
 		t.Error("the page doesn't show its filter")
 	}
+	if marked := words(get(t, h, "/?mark=silenced").Body.String()); !strings.Contains(marked, "pend02") || strings.Contains(marked, "pend00") {
+		t.Errorf("of the silenced: %s", marked)
+	}
 	if !strings.Contains(words(get(t, h, "/?q=no-such-thing").Body.String()), "No experiment fits") {
 		t.Error("nothing is said of an empty result")
 	}
@@ -89,7 +99,7 @@ func TestExperimentPage(t *testing.T) {
 	h := newHandler(t)
 	text := words(get(t, h, "/experiment?name=pend01").Body.String())
 	for _, want := range []string{
-		"pend01 unhealthy for", "It needs you", "missing required pend01-st-video for",
+		"pend01 unhealthy for", "It is not well, and somebody knows", "Acknowledged by anna", "missing required pend01-st-video for",
 		"pend01-st-video required missing", "not connected", "Jump missing not connected",
 		"r-pend01 closed for booking, being closed", "2025-03-04 05:07:07 unhealthy missing required pend01-st-video", "raw report",
 	} {
@@ -132,17 +142,77 @@ func TestExperimentPage(t *testing.T) {
 	}
 }
 
+// The other pages tell what can be told without script, and where the rest is.
+func TestOtherPages(t *testing.T) {
+	h := newHandler(t)
+	for target, says := range map[string]string{
+		"/events":      "2025-03-04 05:07:07 pend01 unhealthy missing required pend01-st-video",
+		"/system":      "Version v1.2.3, started 2025-03-04 04:06:07 UTC",
+		"/mails":       "This page needs script",
+		"/maintenance": "This page needs script",
+		"/board":       "This page needs script",
+	} {
+		w := get(t, h, target)
+		if text := words(w.Body.String()); w.Code != 200 || !strings.Contains(text, says) {
+			t.Errorf("%s: %d %s", target, w.Code, text)
+		}
+		if !strings.Contains(w.Body.String(), ` aria-current="page"`) {
+			t.Errorf("%s doesn't say where one is", target)
+		}
+	}
+	failing := newHandler(t, func(o *Options) {
+		o.FindEvents = func(context.Context, EventQuery) ([]health.Event, string, error) {
+			return nil, "", errors.New("disk gone")
+		}
+	})
+	if w := get(t, failing, "/events"); w.Code != 200 || !strings.Contains(words(w.Body.String()), "Events can't be read") {
+		t.Errorf("without its events: %d", w.Code)
+	}
+}
+
+// Where reading takes a token, a page comes to everybody, with nothing in it; a
+// token that is sent has to be right.
+func TestClosedPages(t *testing.T) {
+	log, _ := test.NewNullLogger()
+	auth, err := NewAuth(testSecret, testAudience, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHandler(t, func(o *Options) { o.ReadAuth = auth })
+	for _, target := range []string{"/", "/?q=pend", "/experiment?name=pend01", "/experiment?name=nobody", "/events", "/mails", "/system", "/maintenance", "/board"} {
+		w := get(t, h, target)
+		if page := w.Body.String(); w.Code != 200 || !strings.Contains(words(page), "Reading this server takes a token") || strings.Contains(page, "pend") || strings.Contains(page, "v1.2.3") {
+			t.Errorf("%s without a token: %d %s", target, w.Code, words(page))
+		}
+		if vary := w.Header().Values("Vary"); !slices.Contains(vary, "Authorization") {
+			t.Errorf("%s: caches aren't told, Vary is %q", target, vary)
+		}
+		if w := get(t, h, target, "Authorization", "Bearer rubbish"); w.Code != 401 {
+			t.Errorf("%s with a wrong token: %d", target, w.Code)
+		}
+		if w := get(t, h, target, "Authorization", "Bearer "+mint(t, ScopeRead)); w.Code == 401 || strings.Contains(w.Body.String(), "takes a token") {
+			t.Errorf("%s with a good token: %d", target, w.Code)
+		}
+	}
+	if w := get(t, h, "/overview.json"); w.Code != 401 {
+		t.Errorf("the overview's list: %d", w.Code)
+	}
+	if auth.Refused() != 10 {
+		t.Errorf("%d refusals: one without a token is none", auth.Refused())
+	}
+}
+
 // Whatever an experiment calls itself stays text, on a page that runs nothing of
 // others and works under any address.
 func TestPagesAreSafe(t *testing.T) {
 	h := newHandler(t)
 	for _, target := range []string{
-		"/", "/?q=" + url.QueryEscape(hostile) + "&state=" + url.QueryEscape(hostile),
+		"/", "/events", "/mails", "/system", "/maintenance", "/board", "/?q=" + url.QueryEscape(hostile) + "&state=" + url.QueryEscape(hostile),
 		"/experiment?name=" + url.QueryEscape(hostile), "/experiment?name=pend00", "/experiment?name=" + url.QueryEscape(hostile+"!"),
 	} {
 		w := get(t, h, target)
 		page := w.Body.String()
-		for _, bad := range []string{"<script>", "<img", "onerror=alert(2)>'", "style=", "javascript:", "onclick"} {
+		for _, bad := range []string{"<script>", "<script src", "<img", "onerror=alert(2)>'", "style=", "javascript:", "onclick"} {
 			if strings.Contains(strings.ToLower(page), bad) {
 				t.Errorf("%s holds %s", target, bad)
 			}
@@ -153,7 +223,7 @@ func TestPagesAreSafe(t *testing.T) {
 			}
 		}
 		policy := w.Header().Get("Content-Security-Policy")
-		if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
+		if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.Contains(policy, "require-trusted-types-for 'script'") {
 			t.Errorf("policy %q", policy)
 		}
 		for header, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Access-Control-Allow-Origin": ""} {
@@ -170,52 +240,5 @@ func TestPagesAreSafe(t *testing.T) {
 	}
 	if w := get(t, h, "/"+strings.ReplaceAll(found[1], "&#39;", "'")); w.Code != 200 {
 		t.Errorf("the raw report's link %s leads to %d", found[1], w.Code)
-	}
-}
-
-func TestAssets(t *testing.T) {
-	h := newHandler(t)
-	for target, contentType := range map[string]string{"/status.css": "text/css; charset=utf-8", "/status.js": "text/javascript; charset=utf-8", "/status.svg": "image/svg+xml"} {
-		w := get(t, h, target)
-		if w.Code != 200 || w.Header().Get("Content-Type") != contentType || w.Header().Get("ETag") == "" {
-			t.Errorf("%s: %d %v", target, w.Code, w.Header())
-		}
-	}
-	if w := get(t, h, "/page/front.html"); w.Code != 404 {
-		t.Errorf("a template is served: %d", w.Code)
-	}
-}
-
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0 s", 0: "0 s", 59900 * time.Millisecond: "59 s", time.Minute: "1 min", 61 * time.Minute: "1 h 1 min",
-		2 * time.Hour: "2 h", 10*time.Hour + 30*time.Minute: "10 h 30 min", 24 * time.Hour: "1 d", 50 * time.Hour: "2 d 2 h", 240 * time.Hour: "10 d",
-	} {
-		if got := span(d); got != want {
-			t.Errorf("%v is %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestBookingLine(t *testing.T) {
-	two := func(change func(a, b *health.ResourceReport)) *health.Report {
-		a, b := health.ResourceReport{Name: "r-a", Known: true, Available: true}, health.ResourceReport{Name: "r-b", Known: true, Available: true}
-		change(&a, &b)
-		return &health.Report{Resources: []health.ResourceReport{a, b}}
-	}
-	for want, r := range map[string]*health.Report{
-		"not in the booking system": {},
-		"can be booked":             two(func(_, _ *health.ResourceReport) {}),
-		"r-a: can be booked; r-b: closed for booking, being opened": two(func(_, b *health.ResourceReport) { b.Available, b.Wanted = false, health.Open }),
-		"r-a: booking not read yet; r-b: can be booked":             two(func(a, _ *health.ResourceReport) { a.Known = false }),
-		"r-a: held off booking by a person; r-b: can be booked":     two(func(a, _ *health.ResourceReport) { a.Held, a.Available = true, false }),
-	} {
-		if got := bookingLine(r); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	partly := bookingOf(two(func(a, _ *health.ResourceReport) { a.Known = false }))
-	if partly.known || !partly.available {
-		t.Errorf("one of two known and available: %+v", partly)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// maxRequestBody is plenty: nothing that is served reads a body.
+// maxRequestBody is plenty for two hundred names of experiments.
 const maxRequestBody = 64 << 10
 
 // protect wraps all that is served: headers for browsers, a limit on what a
@@ -17,10 +17,10 @@ func protect(next http.Handler, log logrus.FieldLogger) http.Handler {
 	limited := http.MaxBytesHandler(next, maxRequestBody)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		// Nothing comes from elsewhere and nothing may frame the page. No CORS
-		// headers: other sites' pages can't read what is served here.
+		// Nothing comes from elsewhere and nothing may frame the page; it frames
+		// mails. No CORS headers: other sites' pages can't read what is served here.
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "+
-			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+			"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")

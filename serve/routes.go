@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -16,65 +17,81 @@ func New(opts Options) (http.Handler, error) {
 	if opts.Title == "" {
 		opts.Title = "Laboratory status"
 	}
-	api, err := newAPI(&opts)
+	opts.Live.speakFor(&opts)
+	admins, tickets := newAdmins(opts.AdminAuth, opts.Link), newTickets()
+	api, err := newAPI(&opts, admins, tickets)
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newPages(&opts)
+	pages, err := pageRoutes(&opts)
 	if err != nil {
 		return nil, err
 	}
-	return protect(&routes{
-		opts:       &opts,
-		api:        api,
-		front:      getOnly(pages.front),
-		experiment: getOnly(pages.experiment),
-		assets:     pages.assets,
-		probes:     &probes{opts: &opts},
-	}, opts.Log), nil
+	probes := &probes{opts: &opts}
+	mails := &mailFrame{opts: &opts, admins: admins, tickets: tickets}
+	rt := &routes{
+		exact: map[string]http.Handler{
+			"/healthz":   getOnly(probes.alive),
+			"/readyz":    getOnly(probes.ready),
+			"/mail.html": getOnly(mails.serve),
+			"/feed.atom": opts.forReaders(getOnly((&feed{opts: &opts}).serve)),
+		},
+		api:   opts.forReaders(api),
+		badge: opts.forReaders(getOnly((&badges{opts: &opts}).serve)),
+	}
+	for path, page := range pages {
+		if rt.exact[path] != nil || path == basePath || strings.HasPrefix(path, basePath+"/") || strings.HasPrefix(path, badgePath) {
+			return nil, fmt.Errorf("route a page to %s: that is taken", path)
+		}
+		rt.exact[path] = page
+	}
+	return protect(rt, opts.Log), nil
 }
 
 // routes sends a request on by its path. Unlike http.ServeMux it never answers
 // with a redirect, which a reverse proxy's prefix would make wrong.
 type routes struct {
-	opts              *Options
-	api               http.Handler
-	front, experiment http.Handler
-	assets            map[string]http.Handler
-	probes            *probes
+	exact      map[string]http.Handler // by path
+	api, badge http.Handler
 }
 
 func (rt *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if asset, ok := rt.assets[r.URL.Path]; ok {
-		asset.ServeHTTP(w, r)
+	path := r.URL.Path
+	if exact, ok := rt.exact[path]; ok {
+		exact.ServeHTTP(w, r)
 		return
 	}
-	switch path := r.URL.Path; {
-	case path == "/healthz":
-		getOnly(rt.probes.alive).ServeHTTP(w, r)
-	case path == "/readyz":
-		getOnly(rt.probes.ready).ServeHTTP(w, r)
+	switch {
 	case path == basePath || strings.HasPrefix(path, basePath+"/"):
-		rt.forReaders(w, r, rt.api)
-	case path == "/":
-		rt.forReaders(w, r, rt.front)
-	case path == "/experiment":
-		rt.forReaders(w, r, rt.experiment)
+		rt.api.ServeHTTP(w, r)
+	case strings.HasPrefix(path, badgePath):
+		rt.badge.ServeHTTP(w, r)
 	default:
 		writeError(w, http.StatusNotFound, "there is nothing at "+clip(path, 200))
 	}
 }
 
 // forReaders lets those pass who may read.
-func (rt *routes) forReaders(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if auth := rt.opts.ReadAuth; auth != nil {
+func (o *Options) forReaders(next http.Handler) http.Handler {
+	if o.ReadAuth == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Authorization")
-		if refusal := auth.Check(r, ScopeRead, ScopeAdmin); refusal != nil {
+		if refusal := o.readerRefused(r); refusal != nil {
 			writeRefusal(w, refusal)
 			return
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readerRefused gives nil where whoever asks may read.
+func (o *Options) readerRefused(r *http.Request) *Refusal {
+	if o.ReadAuth == nil {
+		return nil
 	}
-	next.ServeHTTP(w, r)
+	return o.ReadAuth.Check(r, ScopeRead, ScopeAdmin)
 }
 
 // getOnly refuses every method but GET and HEAD.

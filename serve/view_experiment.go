@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"net/url"
 	"time"
 
 	"labstatus/internal/health"
@@ -15,6 +16,7 @@ type experimentView struct {
 	Since        moment
 	AsOf         moment
 	Issues       []issueView
+	Marks        []markView
 	Booking      []bookingView
 	Streams      []streamView
 	Jump         jumpView
@@ -57,8 +59,8 @@ func newExperimentView(r *health.Report, h head, asOf, now time.Time) experiment
 	v := experimentView{
 		head: h, Name: r.Name, State: string(r.State), Sentence: stateSentence(r),
 		Since: moment{r.Since, now}, AsOf: moment{asOf, now},
-		Issues: issueViews(r.Issues, now),
-		Jump:   jumpView{Word: "unknown", Conn: connOf(r.Jump, now)},
+		Issues: issueViews(r.Issues, now), Marks: marksOf(r),
+		Jump: jumpView{Word: "unknown", Conn: connOf(r.Jump, now)},
 	}
 	if v.Jump.Conn != nil {
 		v.Jump.Conn.Figures = "" // they don't matter
@@ -89,8 +91,14 @@ func stateSentence(r *health.Report) string {
 	case health.StateHealthy:
 		return "It is well"
 	case health.StateUnhealthy:
+		if isCaredFor(r) {
+			return "It is not well, and somebody knows"
+		}
 		return "It needs you"
 	case health.StateFlapping:
+		if isCaredFor(r) {
+			return "It changes too often to be relied on, and somebody knows"
+		}
 		return "It changes too often to be relied on, and needs you"
 	case health.StateStarting:
 		return "It was first seen only a moment ago and is not judged yet"
@@ -120,4 +128,10 @@ func momentOf(t, now time.Time) *moment {
 		return nil
 	}
 	return &moment{t, now}
+}
+
+// reportLinks are relative to the page, as a reverse proxy may put it anywhere.
+func reportLinks(name string) (report, events string) {
+	escaped := url.PathEscape(name)
+	return "api/v1/experiments/" + escaped, "api/v1/experiments/events/" + escaped
 }

@@ -1,29 +1,49 @@
 package serve
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"labstatus/internal/health"
 )
+
+// How much of a laboratory a page brings along; its script fetches the rest.
+const (
+	mostProblems = 60
+	mostCells    = 1000
+)
+
+// frontFilter is the API's filter, and one by what people have done.
+type frontFilter struct {
+	filter
+	mark string // acknowledged, silenced, maintenance or held; any other: none
+}
+
+func (f frontFilter) pick(all []*health.Report) []*health.Report {
+	picked := f.filter.pick(all)
+	has := map[string]func(*health.Report) bool{
+		"acknowledged": func(r *health.Report) bool { return r.Ack != nil },
+		"silenced":     func(r *health.Report) bool { return r.Silence != nil },
+		"maintenance":  func(r *health.Report) bool { return r.Maintenance != nil },
+		"held":         func(r *health.Report) bool { return bookingOf(r).held },
+	}[f.mark]
+	if has == nil {
+		return picked
+	}
+	return slices.DeleteFunc(slices.Clone(picked), func(r *health.Report) bool { return !has(r) })
+}
 
 // frontView is what the front page shows.
 type frontView struct {
 	head
 	Headline, Tone string
 	AsOf           *moment
-	NotReady       []string
-	Warnings       []string
-	Issues         []issueView // the system's
-	Tiles          []tile      // sources, mail and store
-	States         []stateCount
-	State, Text    string // the filter
-	Shown          int
-	Problems       []problem
-	Rest           []gridCell
-	Version        string
+	systemView
+	States      []stateCount
+	State, Text string // the filter
+	Shown       int
+	Groups      []group
 }
 
 // stateCount is one of the filters on the page.
@@ -33,43 +53,47 @@ type stateCount struct {
 	Chosen bool
 }
 
+// group is a part of the experiments, under a heading.
+type group struct {
+	ID, Heading string
+	Count       int
+	Problems    []problem
+	Cells       []gridCell
+	More        int // that are not shown
+}
+
 // issueView is one thing wrong.
 type issueView struct {
 	Text  string
 	Since moment
 }
 
-// problem is an experiment that needs somebody.
+// problem is an experiment that needs somebody, or is cared for.
 type problem struct {
 	Name, State string
 	Since       moment
 	Issues      []issueView
 	Booking     string
+	Marks       []markView
 }
 
 // gridCell is any other experiment.
 type gridCell struct{ Name, State, Mark string }
 
-func newFrontView(opts *Options, f filter, now time.Time) frontView {
-	snap, info := opts.snapshot(), opts.System()
-	v := frontView{
-		State: f.state, Text: f.text,
-		NotReady: opts.Ready(), Warnings: info.Warnings,
-		Issues: issueViews(snap.Issues, now),
-		Tiles:  tiles(snap, &info, now), Version: info.Version,
-	}
-	v.Headline, v.Tone = headline(snap)
-	v.head = head{Title: v.Headline + " · " + opts.Title, Lab: opts.Title, Link: opts.Link}
+func newFrontView(opts *Options, f frontFilter, now time.Time) frontView {
+	snap := opts.snapshot()
+	v := frontView{State: f.state, Text: f.text, systemView: newSystemView(opts, now)}
+	t := tallyOf(snap)
+	v.Headline, v.Tone = t.sentence(!snap.At.IsZero())
 	if !snap.At.IsZero() {
 		v.AsOf = &moment{snap.At, now}
 	}
-	c := snap.Counts
 	for _, s := range []stateCount{
-		{State: string(health.StateUnhealthy), Count: c.Unhealthy},
-		{State: string(health.StateFlapping), Count: c.Flapping},
-		{State: string(health.StateUnknown), Count: c.Unknown},
-		{State: string(health.StateStarting), Count: c.Starting},
-		{State: string(health.StateHealthy), Count: c.Healthy},
+		{State: string(health.StateUnhealthy), Count: t.Unhealthy},
+		{State: string(health.StateFlapping), Count: t.Flapping},
+		{State: string(health.StateUnknown), Count: t.Unknown},
+		{State: string(health.StateStarting), Count: t.Starting},
+		{State: string(health.StateHealthy), Count: t.Healthy},
 	} {
 		s.Chosen = s.State == f.state
 		if s.Count > 0 || s.Chosen {
@@ -78,33 +102,77 @@ func newFrontView(opts *Options, f filter, now time.Time) frontView {
 	}
 	picked := f.pick(snap.Experiments)
 	v.Shown = len(picked)
-	for _, r := range picked {
-		if r.State == health.StateUnhealthy || r.State == health.StateFlapping {
-			v.Problems = append(v.Problems, problem{
-				Name: r.Name, State: string(r.State), Since: moment{r.Since, now},
-				Issues: issueViews(r.Issues, now), Booking: bookingLine(r),
-			})
-			continue
-		}
-		v.Rest = append(v.Rest, gridCell{Name: r.Name, State: string(r.State), Mark: mark(r)})
-	}
-	// What is not known may be wrong, so it stands before what is well.
-	slices.SortStableFunc(v.Rest, func(a, b gridCell) int { return cmp.Compare(gridOrder[a.State], gridOrder[b.State]) })
+	v.Groups = groups(picked, now)
 	return v
 }
 
-var gridOrder = map[string]int{
-	string(health.StateUnknown):  0,
-	string(health.StateStarting): 1,
-	string(health.StateHealthy):  2,
+// groups sorts experiments by how much they need a person: what is not known may be
+// wrong, so it stands before what is well.
+func groups(all []*health.Report, now time.Time) []group {
+	found := []group{
+		{ID: "need", Heading: "Needs you"},
+		{ID: "cared", Heading: "Cared for: acknowledged, silenced or in maintenance"},
+		{ID: "unknown", Heading: "Not known at the moment"},
+		{ID: "starting", Heading: "Starting: not judged yet"},
+		{ID: "healthy", Heading: "Well"},
+	}
+	members := make(map[string][]*health.Report)
+	for _, r := range all {
+		id := string(r.State)
+		switch {
+		case isWrong(r) && isCaredFor(r):
+			id = "cared"
+		case isWrong(r):
+			id = "need"
+		}
+		members[id] = append(members[id], r)
+	}
+	room := mostCells
+	var out []group
+	for _, g := range found {
+		rest := members[g.ID]
+		if g.Count = len(rest); g.Count == 0 {
+			continue
+		}
+		if isWrong(rest[0]) {
+			slices.SortFunc(rest, byUrgency)
+			for _, r := range rest[:min(len(rest), mostProblems)] {
+				g.Problems = append(g.Problems, problemOf(r, now))
+			}
+			rest = rest[len(g.Problems):]
+		}
+		for _, r := range rest[:min(len(rest), room)] {
+			g.Cells = append(g.Cells, gridCell{Name: r.Name, State: string(r.State), Mark: mark(r)})
+		}
+		room -= len(g.Cells)
+		g.More = len(rest) - len(g.Cells)
+		out = append(out, g)
+	}
+	return out
+}
+
+func problemOf(r *health.Report, now time.Time) problem {
+	return problem{
+		Name: r.Name, State: string(r.State), Since: moment{r.Since, now},
+		Issues: issueViews(r.Issues, now), Booking: bookingLine(r), Marks: marksOf(r),
+	}
 }
 
 // mark is the small print of a cell.
 func mark(r *health.Report) string {
-	if r.State == health.StateUnknown && !r.Healthy {
-		return "was not well"
+	var marks []string
+	add := func(is bool, word string) {
+		if is {
+			marks = append(marks, word)
+		}
 	}
-	return bookingMark(r)
+	add(r.State == health.StateUnknown && !r.Healthy, "was not well")
+	add(r.Maintenance != nil, "maintenance")
+	add(r.Silence != nil, "silenced")
+	add(r.Ack != nil, "acknowledged")
+	booking := bookingMark(r)
+	add(booking != "", booking)
+	return strings.Join(marks, ", ")
 }
 
 func issueViews(all []health.Issue, now time.Time) []issueView {
@@ -113,91 +181,4 @@ func issueViews(all []health.Issue, now time.Time) []issueView {
 		out = append(out, issueView{i.String(), moment{i.Since, now}})
 	}
 	return out
-}
-
-// tile is one box of the strip at the top.
-type tile struct {
-	Name string
-	Tone string // "good", "unsure" or "bad"
-	Word string
-	Age  *moment // of the last frame or manifest
-	What string  // the word that goes before Age
-	Note string
-}
-
-func tiles(snap *health.Snapshot, info *SystemInfo, now time.Time) []tile {
-	var out []tile
-	for i := range snap.Sources {
-		out = append(out, sourceTile(&snap.Sources[i], now))
-	}
-	return append(out, bookTile(&snap.Book, now), mailTile(&info.Mail, now), storeTile(&info.Store))
-}
-
-func sourceTile(s *health.SourceReport, now time.Time) tile {
-	t := tile{Name: string(s.Name), Word: string(s.State), Tone: "unsure", What: "last frame", Note: s.LastErr}
-	switch s.State {
-	case health.SourceFresh:
-		t.Tone = "good"
-	case health.SourceSilent:
-		t.Tone = "bad"
-	}
-	if !s.LastFrame.IsZero() {
-		t.Age = &moment{s.LastFrame, now}
-	}
-	if t.Note == "" {
-		t.Note = plural(s.Connections, "connection")
-		if s.Reconnects > 0 {
-			t.Note += ", " + plural(s.Reconnects, "reconnect")
-		}
-		if s.Widened {
-			t.Note += fmt.Sprintf("; frames are rare, so silence is called after %s", span(s.Window))
-		}
-	}
-	return t
-}
-
-func bookTile(b *health.BookReport, now time.Time) tile {
-	t := tile{Name: "book", Word: "answering", Tone: "good", What: "last manifest", Note: plural(b.Resources, "resource")}
-	if !b.LastManifest.IsZero() {
-		t.Age = &moment{b.LastManifest, now}
-	}
-	switch {
-	case !b.FailingSince.IsZero():
-		t.Word, t.Tone, t.Note = "not answering for "+span(now.Sub(b.FailingSince)), "bad", b.LastErr
-	case b.LastManifest.IsZero():
-		t.Word, t.Tone, t.Note = "not read yet", "unsure", b.LastErr
-	case !b.Answering:
-		t.Word, t.Tone, t.Note = "not answering", "bad", b.LastErr
-	}
-	if b.Pending > 0 {
-		t.Note += fmt.Sprintf(" (%s not confirmed yet)", plural(b.Pending, "change"))
-	}
-	return t
-}
-
-func mailTile(m *MailInfo, now time.Time) tile {
-	t := tile{Name: "mail", Word: "ok", Tone: "good", Note: fmt.Sprintf("deliveries: %d made, %d queued, %d failed", m.Sent, m.Queued, m.Failed)}
-	switch {
-	case !m.Enabled:
-		t.Word, t.Tone, t.Note = "off", "unsure", "nobody is mailed"
-	case !m.UndeliverableSince.IsZero():
-		t.Word, t.Tone = "not delivered for "+span(now.Sub(m.UndeliverableSince)), "bad"
-	case m.LastErr != "":
-		t.Word, t.Tone = "retrying", "unsure"
-	}
-	if m.Enabled && m.LastErr != "" {
-		t.Note += ": " + m.LastErr
-	}
-	return t
-}
-
-func storeTile(s *StoreInfo) tile {
-	t := tile{Name: "store", Word: "ok", Tone: "good", Note: s.Kind}
-	if !s.OK {
-		t.Word, t.Tone, t.Note = "can't be written", "bad", s.LastErr
-	}
-	if s.Pending > 0 {
-		t.Note += fmt.Sprintf(" (%s waiting)", plural(s.Pending, "write"))
-	}
-	return t
 }

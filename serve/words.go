@@ -43,44 +43,6 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// headline says in one sentence what a maintainer wants to know first, and how
-// bad it is: "bad", "unsure" or "good".
-func headline(snap *health.Snapshot) (sentence, tone string) {
-	c := snap.Counts
-	need := c.Unhealthy + c.Flapping
-	switch {
-	case c.Total == 0 && snap.At.IsZero():
-		return "Nothing is known yet: the server has only just started", "unsure"
-	case c.Total == 0:
-		return "No experiments are known yet", "unsure"
-	case need == 1:
-		return fmt.Sprintf("1 of %s needs you", plural(c.Total, "experiment")), "bad"
-	case need > 1:
-		return fmt.Sprintf("%d of %s need you", need, plural(c.Total, "experiment")), "bad"
-	case c.Unknown == c.Total:
-		return fmt.Sprintf("How the %s are is not known at the moment", plural(c.Total, "experiment")), "unsure"
-	case c.Starting == c.Total:
-		return fmt.Sprintf("Starting: %s not judged yet", plural(c.Total, "experiment")), "unsure"
-	case c.Healthy == c.Total:
-		return allWell(c.Total), "good"
-	}
-	var rest []string
-	if c.Unknown > 0 {
-		rest = append(rest, fmt.Sprintf("%d not known", c.Unknown))
-	}
-	if c.Starting > 0 {
-		rest = append(rest, fmt.Sprintf("%d starting", c.Starting))
-	}
-	return fmt.Sprintf("%d of %s well, %s", c.Healthy, plural(c.Total, "experiment"), strings.Join(rest, ", ")), "unsure"
-}
-
-func allWell(total int) string {
-	if total == 1 {
-		return "The one experiment is well"
-	}
-	return fmt.Sprintf("All %d experiments are well", total)
-}
-
 // bookingWords says whether a resource can be booked, and why not.
 func bookingWords(r *health.ResourceReport) string {
 	var words string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"labstatus/internal/health"
 	"labstatus/internal/lab"
 	"labstatus/internal/telemetry"
+	"labstatus/serve"
 )
 
 // demo is what the demo's flags say.
@@ -115,7 +117,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("open the page's port: %w", err)
 	}
 	page := "http://" + listener.Addr().String() + "/"
-	server, err := d.server(ctx, laboratory, folder, log, tell, listener)
+	server, token, err := d.server(ctx, laboratory, folder, log, tell, listener)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -135,7 +137,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	part(laboratory.Run)
 	<-laboratory.Ready()
 	part(server.Run)
-	tell.welcome(d, page, laboratory.ControlURL(), folder)
+	tell.welcome(d, page, laboratory.ControlURL(), folder, token)
 	part(func(ctx context.Context) error {
 		defer func() {
 			if !d.endless {
@@ -192,12 +194,14 @@ func (d *demo) experiments() []lab.Experiment {
 	return all
 }
 
-// server makes the server as its environment would.
-func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, listener net.Listener) (*app.App, error) {
-	env := l.Env()
+// server makes the server as its environment would, and a token for whoever plays
+// the maintainer.
+func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, listener net.Listener) (server *app.App, token string, err error) {
+	env, secret := l.Env(), rand.Text()
 	maps.Copy(env, map[string]string{
 		"STATUS_LISTEN":              listener.Addr().String(),
 		"STATUS_EMAIL_LINK":          "http://" + listener.Addr().String() + "/",
+		"STATUS_SECRET_STATUS":       secret,
 		"STATUS_STORE":               filepath.Join(folder, "status.db"),
 		"STATUS_EMAIL_SUBJECT":       "demo lab/status",
 		"STATUS_EMAIL_GROUP_WAIT":    d.faster(10 * time.Second).String(), // so that a failure of many is one mail
@@ -211,16 +215,20 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 	})
 	c, warnings, err := config.LoadMap(env)
 	if err != nil {
-		return nil, fmt.Errorf("the demo's own settings: %w", err)
+		return nil, "", fmt.Errorf("the demo's own settings: %w", err)
+	}
+	if token, err = serve.MintToken(secret, app.Audience(c), "demo", []string{serve.ScopeAdmin}, 24*time.Hour); err != nil {
+		return nil, "", fmt.Errorf("make a token for the demo: %w", err)
 	}
 	texts := make([]string, len(warnings))
 	for i, w := range warnings {
 		texts[i] = w.String()
 	}
-	return app.New(ctx, app.Options{
+	server, err = app.New(ctx, app.Options{
 		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: tell.decision,
 		Listen: func(context.Context, string, string) (net.Listener, error) { return listener, nil },
 	})
+	return server, token, err
 }
 
 // play gives the script's orders at their times, and tells of each.
@@ -263,7 +271,7 @@ func printable(r rune) rune {
 	return r
 }
 
-func (p *printer) welcome(d *demo, page, control, folder string) {
+func (p *printer) welcome(d *demo, page, control, folder, token string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintf(p.out, `A simulated laboratory, time passes %g times as fast as in a real one.
@@ -273,8 +281,10 @@ func (p *printer) welcome(d *demo, page, control, folder string) {
   mails     %smails  (files: %s)
   orders    %s
   log       %s
+  token     %s
+            (enter it on the page to acknowledge, silence and hold; it is good for this demo alone)
 
-`, d.speed, page, page, control, filepath.Join(folder, "mails"), control, filepath.Join(folder, "status.log"))
+`, d.speed, page, page, control, filepath.Join(folder, "mails"), control, filepath.Join(folder, "status.log"), token)
 }
 
 // decision tells what the server has just decided. It is called in the server's

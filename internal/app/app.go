@@ -62,16 +62,20 @@ type App struct {
 	log     logrus.FieldLogger
 	started time.Time
 
-	store   store.Store
-	storeIs serve.StoreInfo // kind, and what was wrong with the one that was asked for
-	journal *journal
-	loop    *loop
-	relay   *stats.Subscriber
-	jump    *stats.Subscriber
-	keeper  *book.Keeper
-	outbox  *notify.Outbox // nil where mail is off
-	mailOff []string       // the settings it lacks, then
-	handler http.Handler
+	store    store.Store
+	storeIs  serve.StoreInfo // kind, and what was wrong with the one that was asked for
+	journal  *journal
+	loop     *loop
+	relay    *stats.Subscriber
+	jump     *stats.Subscriber
+	keeper   *book.Keeper
+	outbox   *notify.Outbox   // nil where mail is off
+	renderer *notify.Renderer // as outbox
+	mailOff  []string         // the settings it lacks, then
+	live     *serve.Live
+	uptimes  atomic.Pointer[map[string]float64] // of the last 24 hours, by experiment; nil: not read yet
+	listed   atomic.Int64                       // bytes of the list of all experiments as readers get it
+	handler  http.Handler
 
 	shutdown func(why error) // asks Run to stop, without waiting
 	asked    <-chan error    // what shutdown was told
@@ -96,7 +100,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		LastActive: c.Health.LastActive, LastChecked: c.Health.LastChecked, Startup: c.Health.Startup,
 		GroupWait: c.Email.GroupWait, Events: c.Health.Events,
 		ConfirmDown: c.Health.ConfirmDown, ConfirmUp: c.Health.ConfirmUp,
-		OverrideHolds: c.Booking.Holds == config.HoldsOverride,
+		OverrideHolds: c.Booking.Holds == config.HoldsOverride, RemindEvery: c.Email.Remind,
 	}
 	if c.Health.Flapping() {
 		engineConfig.FlapEvents, engineConfig.FlapWindow = c.Health.FlapEvents, c.Health.FlapWindow
@@ -122,15 +126,17 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.relay = relay.New(RelayOptions(c, o, kept.System.Cadence[health.Relay]))
 	a.jump = jump.New(JumpOptions(c, o, kept.System.Cadence[health.Jump]))
 
+	a.live = serve.NewLive()
 	a.loop = &loop{
 		engine:  health.New(engineConfig, time.Now(), kept),
-		journal: a.journal, wish: a.keeper.Want, wakeMail: func() {}, seen: o.OnDecision,
+		journal: a.journal, wish: a.keeper.Want, publish: a.live.Publish, wakeMail: func() {}, seen: o.OnDecision,
 		log: o.Log, every: tickEvery(engineConfig), inbox: make(chan message, 16), ended: make(chan struct{}),
 	}
 	a.loop.snapshot.Store(a.loop.engine.Snapshot())
 	if err := a.setUpMail(); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	a.journal.wakeMail, a.journal.render = a.loop.wakeMail, a.loop.render
 	a.setUpMetrics()
 	timed.committed, a.loop.took = o.operators.metrics.Committed, o.operators.metrics.Turned
 
@@ -142,8 +148,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	api, err := serve.New(serve.Options{
-		Snapshot: a.loop.snapshot.Load, Events: a.events, AllEvents: a.allEvents,
-		System: a.system, Ready: a.notReady, ReadAuth: readers,
+		Snapshot: a.loop.snapshot.Load, Events: a.events, FindEvents: a.findEvents,
+		History: a.history, Uptime: a.uptime, Audit: a.audit, Mails: a.mails, Mail: a.mail,
+		Act: a.act, Hold: a.hold, TestMail: a.testMail, Live: a.live,
+		Listed: func(bytes int) { a.listed.Store(int64(bytes)) },
+		System: a.system, Ready: a.notReady, ReadAuth: readers, AdminAuth: admins,
 		Title: c.Email.Subject, Link: c.Email.Link, Log: o.Log.WithField("part", "api"),
 	})
 	if err != nil {
@@ -173,6 +182,7 @@ func (a *App) setUpMail() error {
 	if err != nil {
 		return fmt.Errorf("set up mail: %w", err)
 	}
+	a.renderer = renderer
 	a.outbox = notify.NewOutbox(a.store, sender.Open, a.o.Log.WithField("part", "mail"))
 	a.loop.wakeMail = a.outbox.Wake
 	a.loop.render = func(alert health.Alert) (*health.Mail, error) {
@@ -225,6 +235,8 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Go(func() { a.keeper.Run(ctx, func(in health.Input) { a.loop.post(ctx, in) }) })
 	parts.Go(func() { a.logStatus(ctx) })
 	parts.Go(func() { a.tellSystemd(ctx) })
+	parts.Go(func() { a.live.Run(ctx) })
+	parts.Go(func() { a.keepTime(ctx) })
 	failing := func(what string, run func(context.Context) error) {
 		parts.Go(func() {
 			if err := run(ctx); err != nil {

@@ -101,9 +101,9 @@ func (s *failingStore) Events(ctx context.Context, name string) ([]health.Event,
 	return s.Store.Events(ctx, name)
 }
 
-func (s *failingStore) AllEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]store.StoredEvent, string, error) {
+func (s *failingStore) FindEvents(ctx context.Context, q store.EventQuery, limit int, cursor string) ([]store.StoredEvent, string, error) {
 	if err := s.read(); err != nil {
 		return nil, "", err
 	}
-	return s.Store.AllEvents(ctx, since, limit, cursor)
+	return s.Store.FindEvents(ctx, q, limit, cursor)
 }

@@ -35,6 +35,9 @@ func (a *App) system() serve.SystemInfo {
 	if j.Dropped > 0 {
 		info.Store.LastErr = strings.TrimPrefix(fmt.Sprintf("%s; %d events and mails could not be kept", info.Store.LastErr, j.Dropped), "; ")
 	}
+	for _, e := range a.o.Config.Effective() {
+		info.Settings = append(info.Settings, serve.SettingInfo{Name: e.Variable, Value: e.Value, Source: e.Source})
+	}
 	info.Connections, info.Timings = a.o.operators.connections(), a.o.operators.timings()
 	if a.outbox != nil {
 		s := a.outbox.Status()
@@ -93,17 +96,19 @@ func (a *App) events(ctx context.Context, name string) ([]health.Event, error) {
 	return kept, err
 }
 
-// allEvents gives the API a page of events in its own words. While the store
-// fails the first page begins with what it doesn't have yet.
-func (a *App) allEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]health.Event, string, error) {
-	page, next, err := a.store.AllEvents(ctx, since, limit, cursor)
+// findEvents gives the API a page of events in its own words. While the store fails
+// the first page begins with what it doesn't have yet.
+func (a *App) findEvents(ctx context.Context, q serve.EventQuery) ([]health.Event, string, error) {
+	page, next, err := a.store.FindEvents(ctx, store.EventQuery{
+		Since: q.Since, Until: q.Until, Experiment: q.Experiment, Text: q.Text,
+	}, q.Limit, q.Cursor)
 	if errors.Is(err, store.ErrBadCursor) {
 		return nil, "", serve.ErrBadCursor
 	}
 	var events []health.Event
-	if owed := a.journal.owedEvents(); cursor == "" {
+	if owed := a.journal.owedEvents(); q.Cursor == "" {
 		for _, e := range slices.Backward(owed) {
-			if !e.When.Before(since) && len(events) < limit {
+			if q.Matches(&e) && len(events) < q.Limit {
 				events = append(events, e)
 			}
 		}

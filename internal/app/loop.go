@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ type loop struct {
 	wish     func([]health.Wish)                      // hands wishes to book's workers; never waits
 	render   func(health.Alert) (*health.Mail, error) // nil where mail is off
 	wakeMail func()                                   // a mail has been queued; never waits
+	publish  func(*health.Snapshot, []health.Event)   // tells readers; never waits
 	seen     func(health.Decision)                    // nil: nobody looks
 	took     func(in health.Input, d *health.Decision, step, turn time.Duration)
 	log      logrus.FieldLogger
@@ -88,7 +90,9 @@ func (l *loop) turn(ctx context.Context, in health.Input) {
 	d := l.engine.Step(in)
 	step := time.Since(began)
 	queued := l.journal.keep(ctx, d, l.mail(d.Alert))
-	l.snapshot.Store(l.engine.Snapshot())
+	snapshot := l.engine.Snapshot()
+	l.snapshot.Store(snapshot)
+	l.publish(snapshot, d.Events)
 	l.wish(d.Wishes)
 	if queued {
 		l.wakeMail()
@@ -157,6 +161,34 @@ func (l *loop) hand(ctx context.Context, in health.Input) {
 	case <-l.ended:
 	}
 }
+
+// ask brings in what a person did, and returns when readers can see what came of
+// it. An error says why it was not taken in, or that nobody knows.
+func (l *loop) ask(ctx context.Context, in health.Input) error {
+	done := make(chan struct{})
+	select {
+	case l.inbox <- message{in: in, done: done}:
+	case <-l.ended:
+		return errStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-done: // in the last turn
+		return nil
+	default:
+		return errStopping
+	}
+}
+
+var errStopping = errors.New("the server is stopping")
 
 // tickEvery is how often the engine hears that time has passed: at least four
 // times in the shortest of its windows, and no less than once a second.

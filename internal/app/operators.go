@@ -135,7 +135,9 @@ func (a *App) setUpMetrics() {
 		Version: a.o.Version, Started: a.started, PerExperiment: c.Metrics.PerExperiment,
 		Sources: telemetry.Sources{
 			Snapshot: func() *health.Snapshot { return a.loop.snapshot.Load() },
-			Turned:   func() time.Time { return a.loop.lastTurn() },
+			Turned:   a.loop.lastTurn,
+
+			SnapshotBytes: func() int { return int(a.listed.Load()) },
 			Feeds: func() []telemetry.FeedFigures {
 				return []telemetry.FeedFigures{feedFigures(health.Relay, a.relay), feedFigures(health.Jump, a.jump)}
 			},
@@ -157,6 +159,9 @@ func (a *App) setUpMetrics() {
 			},
 			Store: func() telemetry.StoreFigures {
 				s := a.journal.Status()
+				if a.storeIs.LastErr != "" && s.FailingSince.IsZero() { // what is in memory alone is as good as not kept
+					s.FailingSince = a.started
+				}
 				return telemetry.StoreFigures{FailingSince: s.FailingSince, Pending: s.Pending, Dropped: uint64(s.Dropped)}
 			},
 		},

@@ -32,7 +32,7 @@ import (
 // open is: two would book and mail against each other.
 func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 	c := a.o.Config
-	o := store.Options{EventsPerExperiment: c.Health.Events, Log: a.log.WithField("part", "store")}
+	o := store.Options{EventsPerExperiment: c.Health.Events, KeepHistory: c.Health.History, Log: a.log.WithField("part", "store")}
 	memory := func() (health.Kept, error) {
 		m, err := store.OpenMemory(o)
 		if err != nil {

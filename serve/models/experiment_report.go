@@ -20,6 +20,9 @@ import (
 // swagger:model ExperimentReport
 type ExperimentReport struct {
 
+	// ack
+	Ack *Ack `json:"ack,omitempty"`
+
 	// the booking system has answered for all of its resources
 	// Required: true
 	AvailabilityKnown *bool `json:"availability_known"`
@@ -72,6 +75,9 @@ type ExperimentReport struct {
 	// Format: date-time
 	LastFoundInManifest *strfmt.DateTime `json:"last_found_in_manifest,omitempty"`
 
+	// maintenance
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+
 	// name of its resource in the booking system, the first by name where it has several, empty where it has none
 	// Example: r-pend00
 	// Required: true
@@ -80,6 +86,9 @@ type ExperimentReport struct {
 	// what can be booked of it, sorted by name
 	// Required: true
 	Resources []*ResourceReport `json:"resources"`
+
+	// silence
+	Silence *Silence `json:"silence,omitempty"`
 
 	// the state has been so since then
 	// Required: true
@@ -115,11 +124,19 @@ type ExperimentReport struct {
 	// Example: pend00
 	// Required: true
 	TopicName *string `json:"topic_name"`
+
+	// part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them
+	// Maximum: 1
+	Uptime24h *float64 `json:"uptime_24h,omitempty"`
 }
 
 // Validate validates this experiment report
 func (m *ExperimentReport) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateAck(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateAvailabilityKnown(formats); err != nil {
 		res = append(res, err)
@@ -173,11 +190,19 @@ func (m *ExperimentReport) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateMaintenance(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateResourceName(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateResources(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateSilence(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -213,9 +238,36 @@ func (m *ExperimentReport) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateUptime24h(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *ExperimentReport) validateAck(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Ack) { // not required
+		return nil
+	}
+
+	if m.Ack != nil {
+		if err := m.Ack.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("ack")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("ack")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -378,6 +430,29 @@ func (m *ExperimentReport) validateLastFoundInManifest(formats strfmt.Registry) 
 	return nil
 }
 
+func (m *ExperimentReport) validateMaintenance(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Maintenance) { // not required
+		return nil
+	}
+
+	if m.Maintenance != nil {
+		if err := m.Maintenance.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("maintenance")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("maintenance")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *ExperimentReport) validateResourceName(formats strfmt.Registry) error {
 
 	if err := validate.Required("resource_name", "body", m.ResourceName); err != nil {
@@ -413,6 +488,29 @@ func (m *ExperimentReport) validateResources(formats strfmt.Registry) error {
 			}
 		}
 
+	}
+
+	return nil
+}
+
+func (m *ExperimentReport) validateSilence(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Silence) { // not required
+		return nil
+	}
+
+	if m.Silence != nil {
+		if err := m.Silence.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("silence")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("silence")
+			}
+
+			return err
+		}
 	}
 
 	return nil
@@ -581,9 +679,25 @@ func (m *ExperimentReport) validateTopicName(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *ExperimentReport) validateUptime24h(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Uptime24h) { // not required
+		return nil
+	}
+
+	if err := validate.Maximum("uptime_24h", "body", *m.Uptime24h, 1, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // ContextValidate validate this experiment report based on the context it is used
 func (m *ExperimentReport) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.contextValidateAck(ctx, formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.contextValidateHeld(ctx, formats); err != nil {
 		res = append(res, err)
@@ -593,7 +707,15 @@ func (m *ExperimentReport) ContextValidate(ctx context.Context, formats strfmt.R
 		res = append(res, err)
 	}
 
+	if err := m.contextValidateMaintenance(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateResources(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateSilence(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -608,6 +730,31 @@ func (m *ExperimentReport) ContextValidate(ctx context.Context, formats strfmt.R
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *ExperimentReport) contextValidateAck(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Ack != nil {
+
+		if typeutils.IsZero(m.Ack) { // not required
+			return nil
+		}
+
+		if err := m.Ack.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("ack")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("ack")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -657,6 +804,31 @@ func (m *ExperimentReport) contextValidateJumpReport(ctx context.Context, format
 	return nil
 }
 
+func (m *ExperimentReport) contextValidateMaintenance(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Maintenance != nil {
+
+		if typeutils.IsZero(m.Maintenance) { // not required
+			return nil
+		}
+
+		if err := m.Maintenance.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("maintenance")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("maintenance")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *ExperimentReport) contextValidateResources(ctx context.Context, formats strfmt.Registry) error {
 
 	for i := 0; i < len(m.Resources); i++ {
@@ -681,6 +853,31 @@ func (m *ExperimentReport) contextValidateResources(ctx context.Context, formats
 			}
 		}
 
+	}
+
+	return nil
+}
+
+func (m *ExperimentReport) contextValidateSilence(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Silence != nil {
+
+		if typeutils.IsZero(m.Silence) { // not required
+			return nil
+		}
+
+		if err := m.Silence.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("silence")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("silence")
+			}
+
+			return err
+		}
 	}
 
 	return nil

@@ -4,6 +4,7 @@ package models
 
 import (
 	"context"
+	stderrors "errors"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
@@ -28,6 +29,9 @@ type MailReport struct {
 	// the server's words, or why it was not reached
 	LastError string `json:"last_error,omitempty"`
 
+	// last failure
+	LastFailure *MailFailure `json:"last_failure,omitempty"`
+
 	// deliveries, one for each recipient of a mail, that are still to be made
 	// Required: true
 	Queued *int64 `json:"queued"`
@@ -50,6 +54,10 @@ func (m *MailReport) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateFailed(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateLastFailure(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -89,6 +97,29 @@ func (m *MailReport) validateFailed(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *MailReport) validateLastFailure(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.LastFailure) { // not required
+		return nil
+	}
+
+	if m.LastFailure != nil {
+		if err := m.LastFailure.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("last_failure")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("last_failure")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *MailReport) validateQueued(formats strfmt.Registry) error {
 
 	if err := validate.Required("queued", "body", m.Queued); err != nil {
@@ -119,8 +150,42 @@ func (m *MailReport) validateUndeliverableSince(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validates this mail report based on context it is used
+// ContextValidate validate this mail report based on the context it is used
 func (m *MailReport) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+	var res []error
+
+	if err := m.contextValidateLastFailure(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if len(res) > 0 {
+		return errors.CompositeValidationError(res...)
+	}
+	return nil
+}
+
+func (m *MailReport) contextValidateLastFailure(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.LastFailure != nil {
+
+		if typeutils.IsZero(m.LastFailure) { // not required
+			return nil
+		}
+
+		if err := m.LastFailure.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("last_failure")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("last_failure")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 

@@ -30,6 +30,9 @@ type ResourceReport struct {
 	// Required: true
 	Held *bool `json:"held"`
 
+	// who, where it was done here
+	HeldBy string `json:"held_by,omitempty"`
+
 	// held reason
 	HeldReason string `json:"held_reason,omitempty"`
 

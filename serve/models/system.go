@@ -27,6 +27,10 @@ type System struct {
 	// Required: true
 	Book *BookReport `json:"book"`
 
+	// STATUS_SECRET_STATUS is set, so that tokens that carry status:admin can change something
+	// Required: true
+	CanChange *bool `json:"can_change"`
+
 	// what each place that opens or accepts connections has counted since the start
 	// Required: true
 	Connections []*ConnectionPlace `json:"connections"`
@@ -50,6 +54,9 @@ type System struct {
 	// able to do its work
 	// Required: true
 	Ready *bool `json:"ready"`
+
+	// the settings in force, secrets masked; only for readers with a token that carries status:admin
+	Settings []*Setting `json:"settings,omitempty"`
 
 	// relay and jump
 	// Required: true
@@ -89,6 +96,10 @@ func (m *System) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateCanChange(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateConnections(formats); err != nil {
 		res = append(res, err)
 	}
@@ -110,6 +121,10 @@ func (m *System) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateReady(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateSettings(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -174,6 +189,15 @@ func (m *System) validateBook(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *System) validateCanChange(formats strfmt.Registry) error {
+
+	if err := validate.Required("can_change", "body", m.CanChange); err != nil {
+		return err
 	}
 
 	return nil
@@ -302,6 +326,36 @@ func (m *System) validateReady(formats strfmt.Registry) error {
 
 	if err := validate.Required("ready", "body", m.Ready); err != nil {
 		return err
+	}
+
+	return nil
+}
+
+func (m *System) validateSettings(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Settings) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Settings); i++ {
+		if typeutils.IsZero(m.Settings[i]) { // not required
+			continue
+		}
+
+		if m.Settings[i] != nil {
+			if err := m.Settings[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("settings" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("settings" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -448,6 +502,10 @@ func (m *System) ContextValidate(ctx context.Context, formats strfmt.Registry) e
 		res = append(res, err)
 	}
 
+	if err := m.contextValidateSettings(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateSources(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -582,6 +640,35 @@ func (m *System) contextValidateMail(ctx context.Context, formats strfmt.Registr
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *System) contextValidateSettings(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Settings); i++ {
+
+		if m.Settings[i] != nil {
+
+			if typeutils.IsZero(m.Settings[i]) { // not required
+				return nil
+			}
+
+			if err := m.Settings[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("settings" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("settings" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil

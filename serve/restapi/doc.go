@@ -11,10 +11,17 @@
 //	Without one the answer is 401, with one that lacks the scope 403, and after
 //	too many wrong ones 429 with `Retry-After`.
 //
-//	**Errors** have the status that fits and the body `{code, message}`, on
-//	unknown routes too. A bad parameter is 422 and the message names it.
+//	**Changing** something needs a token with the scope `status:admin` and a
+//	subject: who it says it is, is written down and told. On a server without
+//	`STATUS_SECRET_STATUS` nothing can be changed (403), nor can it from another
+//	site's page (403). A change is in all later answers once it is answered.
+//	Bodies are JSON of at most 64 KiB; a field that isn't known is refused.
 //
-//	**Times** are RFC 3339 in UTC. A time that is not known is left out.
+//	**Errors** have the status that fits and the body `{code, message}`, on
+//	unknown routes too. A bad parameter or field is 422 and the message names it.
+//
+//	**Times** are RFC 3339 in UTC. A time that is not known is left out. Bodies
+//	may have another offset than UTC, but not none.
 //
 //	**Compression and caching.** Answers come as gzip or zstd where accepted, and
 //	carry a strong `ETag`: a request with `If-None-Match` is answered 304 while
@@ -23,7 +30,10 @@
 //	Apart from this base path the same server answers `GET /healthz` (200 while
 //	the process can answer), `GET /readyz` (200, or 503 with the reasons why it
 //	can't do its work: `{code, message, ready, reasons[]}`) and, under `/`, the
-//	status page. This document is served as `swagger.json` under the base path.
+//	status page. Like the API, for those who may read: `GET /badge/{name}.svg`
+//	shows an experiment's state in words and colour, `GET /feed.atom` has the
+//	latest 50 events, `GET /mail.html?id=` is the HTML part of a mail, to be framed
+//	by the page. This document is served as `swagger.json` under the base path.
 //
 //	Schemes:
 //	  http
@@ -37,6 +47,7 @@
 //
 //	Produces:
 //	  - application/json
+//	  - text/event-stream
 //
 // swagger:meta
 package restapi

@@ -27,12 +27,46 @@ func init() {
   ],
   "swagger": "2.0",
   "info": {
-    "description": "What a remote laboratory's status server knows of its experiments.\n\n**Reading** is open unless the server was started with\n` + "`" + `STATUS_API_READ=token` + "`" + `: then every call needs\n` + "`" + `Authorization: Bearer \u003ctoken\u003e` + "`" + `, an HS256 token for this server's audience\nwith the scope ` + "`" + `status:read` + "`" + ` or ` + "`" + `status:admin` + "`" + ` (` + "`" + `status token` + "`" + ` makes one).\nWithout one the answer is 401, with one that lacks the scope 403, and after\ntoo many wrong ones 429 with ` + "`" + `Retry-After` + "`" + `.\n\n**Errors** have the status that fits and the body ` + "`" + `{code, message}` + "`" + `, on\nunknown routes too. A bad parameter is 422 and the message names it.\n\n**Times** are RFC 3339 in UTC. A time that is not known is left out.\n\n**Compression and caching.** Answers come as gzip or zstd where accepted, and\ncarry a strong ` + "`" + `ETag` + "`" + `: a request with ` + "`" + `If-None-Match` + "`" + ` is answered 304 while\nnothing has changed. HEAD works wherever GET does.\n\nApart from this base path the same server answers ` + "`" + `GET /healthz` + "`" + ` (200 while\nthe process can answer), ` + "`" + `GET /readyz` + "`" + ` (200, or 503 with the reasons why it\ncan't do its work: ` + "`" + `{code, message, ready, reasons[]}` + "`" + `) and, under ` + "`" + `/` + "`" + `, the\nstatus page. This document is served as ` + "`" + `swagger.json` + "`" + ` under the base path.\n",
+    "description": "What a remote laboratory's status server knows of its experiments.\n\n**Reading** is open unless the server was started with\n` + "`" + `STATUS_API_READ=token` + "`" + `: then every call needs\n` + "`" + `Authorization: Bearer \u003ctoken\u003e` + "`" + `, an HS256 token for this server's audience\nwith the scope ` + "`" + `status:read` + "`" + ` or ` + "`" + `status:admin` + "`" + ` (` + "`" + `status token` + "`" + ` makes one).\nWithout one the answer is 401, with one that lacks the scope 403, and after\ntoo many wrong ones 429 with ` + "`" + `Retry-After` + "`" + `.\n\n**Changing** something needs a token with the scope ` + "`" + `status:admin` + "`" + ` and a\nsubject: who it says it is, is written down and told. On a server without\n` + "`" + `STATUS_SECRET_STATUS` + "`" + ` nothing can be changed (403), nor can it from another\nsite's page (403). A change is in all later answers once it is answered.\nBodies are JSON of at most 64 KiB; a field that isn't known is refused.\n\n**Errors** have the status that fits and the body ` + "`" + `{code, message}` + "`" + `, on\nunknown routes too. A bad parameter or field is 422 and the message names it.\n\n**Times** are RFC 3339 in UTC. A time that is not known is left out. Bodies\nmay have another offset than UTC, but not none.\n\n**Compression and caching.** Answers come as gzip or zstd where accepted, and\ncarry a strong ` + "`" + `ETag` + "`" + `: a request with ` + "`" + `If-None-Match` + "`" + ` is answered 304 while\nnothing has changed. HEAD works wherever GET does.\n\nApart from this base path the same server answers ` + "`" + `GET /healthz` + "`" + ` (200 while\nthe process can answer), ` + "`" + `GET /readyz` + "`" + ` (200, or 503 with the reasons why it\ncan't do its work: ` + "`" + `{code, message, ready, reasons[]}` + "`" + `) and, under ` + "`" + `/` + "`" + `, the\nstatus page. Like the API, for those who may read: ` + "`" + `GET /badge/{name}.svg` + "`" + `\nshows an experiment's state in words and colour, ` + "`" + `GET /feed.atom` + "`" + ` has the\nlatest 50 events, ` + "`" + `GET /mail.html?id=` + "`" + ` is the HTML part of a mail, to be framed\nby the page. This document is served as ` + "`" + `swagger.json` + "`" + ` under the base path.\n",
     "title": "labstatus",
     "version": "1.0.0"
   },
   "basePath": "/api/v1",
   "paths": {
+    "/audit": {
+      "get": {
+        "summary": "What people did, and what ended by itself, newest first, in pages",
+        "operationId": "listActs",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Limit"
+          },
+          {
+            "$ref": "#/parameters/Cursor"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "One page.",
+            "schema": {
+              "$ref": "#/definitions/ActPage"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      }
+    },
     "/events": {
       "get": {
         "summary": "The events of all experiments, newest first, in pages",
@@ -46,26 +80,36 @@ func init() {
             "in": "query"
           },
           {
-            "maximum": 1000,
-            "minimum": 1,
-            "type": "integer",
-            "format": "int64",
-            "default": 100,
-            "description": "Events to a page.",
-            "name": "limit",
+            "type": "string",
+            "format": "date-time",
+            "description": "Only events before this moment.",
+            "name": "until",
             "in": "query"
           },
           {
-            "maxLength": 512,
+            "maxLength": 256,
             "type": "string",
-            "description": "The next of the page before, as it was given.",
-            "name": "cursor",
+            "description": "Only events of this experiment.",
+            "name": "experiment",
             "in": "query"
+          },
+          {
+            "maxLength": 200,
+            "type": "string",
+            "description": "Only events whose experiment or issues contain this text, whatever the case of its letters.",
+            "name": "q",
+            "in": "query"
+          },
+          {
+            "$ref": "#/parameters/Limit"
+          },
+          {
+            "$ref": "#/parameters/Cursor"
           }
         ],
         "responses": {
           "200": {
-            "description": "One page.",
+            "description": "One page. Ask for the next with the same filters.",
             "schema": {
               "$ref": "#/definitions/EventPage"
             },
@@ -78,6 +122,45 @@ func init() {
           },
           "304": {
             "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      }
+    },
+    "/events/live": {
+      "get": {
+        "description": "Server-sent events. The data of each is one JSON object or value:\n\n- ` + "`" + `hello` + "`" + ` (LiveHello), once, first.\n- ` + "`" + `system` + "`" + ` (System), at once, then when it changes, at most once a second,\n  and at least every 15 seconds: who hears nothing for longer has lost the\n  server. A change of nothing but ` + "`" + `as_of` + "`" + `, ` + "`" + `connections` + "`" + ` and ` + "`" + `timings` + "`" + ` is none.\n- ` + "`" + `experiments` + "`" + ` (LiveExperiments): reports that have changed, each whole,\n  and the names of experiments that are gone. At most every 200 ms, and at\n  most 200 reports to a message.\n- ` + "`" + `event` + "`" + ` (HealthEvent): one that has just been found.\n- ` + "`" + `reset` + "`" + ` (LiveHello): what came after the given Last-Event-ID is not known\n  any more; get ` + "`" + `/experiments` + "`" + ` anew.\n\nBegin here, and get ` + "`" + `/experiments` + "`" + ` after ` + "`" + `hello` + "`" + `: no change is then missed.\nEvery message has an ` + "`" + `id` + "`" + `; a reader that comes back with the latest it has\nseen gets what it has missed. One that doesn't keep up is cut off.\n",
+        "produces": [
+          "text/event-stream"
+        ],
+        "summary": "What changes, as it changes",
+        "operationId": "followLive",
+        "parameters": [
+          {
+            "type": "string",
+            "description": "Id of the latest message that was seen.",
+            "name": "Last-Event-ID",
+            "in": "header"
+          },
+          {
+            "type": "string",
+            "x-go-name": "AskedInQuery",
+            "description": "The same, for those who can't set a header, which goes before it.",
+            "name": "Last-Event-ID",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The messages; they end when the server stops."
+          },
+          "503": {
+            "description": "There are too many readers, or the server is stopping; see Retry-After.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
           },
           "default": {
             "$ref": "#/responses/Error"
@@ -201,6 +284,485 @@ func init() {
         }
       ]
     },
+    "/experiments/{name}/ack": {
+      "put": {
+        "summary": "Say that somebody cares for it; no reminders until what is wrong with it changes",
+        "operationId": "acknowledgeExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/AckOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotFound"
+          },
+          "409": {
+            "description": "Nothing is wrong with it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Say that nobody cares for it any more",
+        "operationId": "unacknowledgeExperiment",
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "$ref": "#/parameters/Name"
+        }
+      ]
+    },
+    "/experiments/{name}/history": {
+      "get": {
+        "summary": "When the experiment was well, as intervals and as sums",
+        "operationId": "getExperimentHistory",
+        "parameters": [
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "Beginning; left out, seven days before the end.",
+            "name": "from",
+            "in": "query"
+          },
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "End; left out, now. At most 400 days after the beginning. What lies in the future is left out of the answer.",
+            "name": "to",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The history.",
+            "schema": {
+              "$ref": "#/definitions/History"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "$ref": "#/responses/NotFound"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      },
+      "parameters": [
+        {
+          "$ref": "#/parameters/Name"
+        }
+      ]
+    },
+    "/experiments/{name}/hold": {
+      "put": {
+        "description": "Answered once the booking system has done so.",
+        "summary": "Take resources of the experiment off booking, for a person's reason",
+        "operationId": "holdExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/HoldOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotFound"
+          },
+          "409": {
+            "description": "It has no resource.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "502": {
+            "$ref": "#/responses/BookFailed"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Put resources back; each can be booked again once its streams are well",
+        "operationId": "releaseExperiment",
+        "parameters": [
+          {
+            "maxItems": 100,
+            "type": "array",
+            "items": {
+              "maxLength": 256,
+              "minLength": 1,
+              "type": "string"
+            },
+            "collectionFormat": "multi",
+            "description": "Only these; left out, all that are held.",
+            "name": "resource",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotFound"
+          },
+          "409": {
+            "description": "None of them is held.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "502": {
+            "$ref": "#/responses/BookFailed"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "$ref": "#/parameters/Name"
+        }
+      ]
+    },
+    "/experiments/{name}/silence": {
+      "put": {
+        "summary": "Mail nothing about the experiment until a moment; replaces a silence that there is",
+        "operationId": "silenceExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/SilenceOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotFound"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "End the silence",
+        "operationId": "unsilenceExperiment",
+        "responses": {
+          "200": {
+            "$ref": "#/responses/Changed"
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "$ref": "#/parameters/Name"
+        }
+      ]
+    },
+    "/mail/test": {
+      "post": {
+        "summary": "Queue a mail that says only that mail works",
+        "operationId": "sendTestMail",
+        "responses": {
+          "202": {
+            "description": "It is queued; /mails/{id} tells what becomes of it.",
+            "schema": {
+              "$ref": "#/definitions/QueuedMail"
+            }
+          },
+          "409": {
+            "description": "Mail is off.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/mails": {
+      "get": {
+        "description": "Addresses are masked for readers without a token that carries status:admin.",
+        "summary": "The mails that are kept and what became of them, newest first, in pages",
+        "operationId": "listMails",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Limit"
+          },
+          {
+            "$ref": "#/parameters/Cursor"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "One page.",
+            "schema": {
+              "$ref": "#/definitions/MailPage"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      }
+    },
+    "/mails/{id}": {
+      "get": {
+        "description": "Addresses are masked for readers without a token that carries status:admin.",
+        "summary": "One mail, as it was sent",
+        "operationId": "getMail",
+        "responses": {
+          "200": {
+            "description": "The mail.",
+            "schema": {
+              "$ref": "#/definitions/MailText"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "name": "id",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/maintenance": {
+      "get": {
+        "summary": "The windows of maintenance, sorted by id",
+        "operationId": "listMaintenance",
+        "responses": {
+          "200": {
+            "description": "The windows.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindows"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      },
+      "post": {
+        "summary": "Add a window",
+        "operationId": "addMaintenance",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Window"
+          }
+        ],
+        "responses": {
+          "201": {
+            "description": "The window.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindow"
+            }
+          },
+          "409": {
+            "description": "There are 200 windows already.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/maintenance/{id}": {
+      "put": {
+        "summary": "Put another window in its place",
+        "operationId": "changeMaintenance",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Window"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The window.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindow"
+            }
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "End a window and drop it",
+        "operationId": "removeMaintenance",
+        "responses": {
+          "204": {
+            "description": "It is gone."
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 64,
+          "type": "string",
+          "name": "id",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
     "/system": {
       "get": {
         "summary": "How the server, its sources, its mail and its store are doing",
@@ -229,6 +791,153 @@ func init() {
     }
   },
   "definitions": {
+    "Ack": {
+      "description": "present where somebody cares for what is wrong",
+      "type": "object",
+      "required": [
+        "at",
+        "by",
+        "note"
+      ],
+      "properties": {
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "note": {
+          "type": "string"
+        }
+      }
+    },
+    "AckOrder": {
+      "type": "object",
+      "properties": {
+        "note": {
+          "type": "string",
+          "maxLength": 500
+        }
+      }
+    },
+    "Act": {
+      "type": "object",
+      "required": [
+        "at",
+        "kind",
+        "by"
+      ],
+      "properties": {
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token; empty where it ended by itself",
+          "type": "string"
+        },
+        "experiment": {
+          "description": "left out for maintenance and test mails",
+          "type": "string"
+        },
+        "kind": {
+          "type": "string",
+          "enum": [
+            "ack",
+            "unack",
+            "silence",
+            "unsilence",
+            "hold",
+            "release",
+            "set_maintenance",
+            "remove_maintenance",
+            "test_mail"
+          ]
+        },
+        "text": {
+          "description": "reason or note, as it was written",
+          "type": "string"
+        },
+        "until": {
+          "description": "of a silence",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "window": {
+          "$ref": "#/definitions/ActWindow"
+        }
+      }
+    },
+    "ActPage": {
+      "type": "object",
+      "required": [
+        "acts"
+      ],
+      "properties": {
+        "acts": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Act"
+          }
+        },
+        "next": {
+          "description": "cursor of the next page; left out on the last",
+          "type": "string"
+        }
+      }
+    },
+    "ActWindow": {
+      "description": "a window of maintenance as it was set or dropped",
+      "type": "object",
+      "required": [
+        "id",
+        "names",
+        "reason",
+        "by",
+        "bookings",
+        "from"
+      ],
+      "properties": {
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "type": "string"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "id": {
+          "type": "string"
+        },
+        "names": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
+    },
     "BookReport": {
       "type": "object",
       "required": [
@@ -488,6 +1197,9 @@ func init() {
         "topic_name"
       ],
       "properties": {
+        "ack": {
+          "$ref": "#/definitions/Ack"
+        },
         "availability_known": {
           "description": "the booking system has answered for all of its resources",
           "type": "boolean"
@@ -550,6 +1262,9 @@ func init() {
           "format": "date-time",
           "x-nullable": true
         },
+        "maintenance": {
+          "$ref": "#/definitions/Maintenance"
+        },
         "resource_name": {
           "description": "name of its resource in the booking system, the first by name where it has several, empty where it has none",
           "type": "string",
@@ -561,6 +1276,9 @@ func init() {
           "items": {
             "$ref": "#/definitions/ResourceReport"
           }
+        },
+        "silence": {
+          "$ref": "#/definitions/Silence"
         },
         "since": {
           "description": "the state has been so since then",
@@ -614,6 +1332,12 @@ func init() {
           "description": "topic stub that names the experiment",
           "type": "string",
           "example": "pend00"
+        },
+        "uptime_24h": {
+          "description": "part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
         }
       }
     },
@@ -669,6 +1393,126 @@ func init() {
         "$ref": "#/definitions/HealthEvent"
       }
     },
+    "History": {
+      "description": "The sums cover the whole time from ` + "`" + `from` + "`" + ` to ` + "`" + `to` + "`" + `; together they are as long. Uptime is healthy / (healthy + unhealthy): what is not known, not watched or in maintenance is left out of it.",
+      "type": "object",
+      "required": [
+        "experiment",
+        "from",
+        "to",
+        "healthy_seconds",
+        "unhealthy_seconds",
+        "unknown_seconds",
+        "maintenance_seconds",
+        "unwatched_seconds",
+        "windows",
+        "intervals",
+        "cut"
+      ],
+      "properties": {
+        "cut": {
+          "description": "older intervals were left out",
+          "type": "boolean"
+        },
+        "experiment": {
+          "type": "string",
+          "example": "pend00"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "healthy_seconds": {
+          "type": "number"
+        },
+        "intervals": {
+          "description": "without gaps, oldest first; the newest 10,000",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/HistoryInterval"
+          }
+        },
+        "maintenance_seconds": {
+          "description": "whatever its state was meanwhile",
+          "type": "number"
+        },
+        "to": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "unhealthy_seconds": {
+          "description": "flapping included",
+          "type": "number"
+        },
+        "unknown_seconds": {
+          "description": "starting included",
+          "type": "number"
+        },
+        "unwatched_seconds": {
+          "description": "the server was not running or did not know the experiment",
+          "type": "number"
+        },
+        "uptime": {
+          "description": "left out where nothing is known",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
+        },
+        "windows": {
+          "description": "uptime of the last 24 hours, 7 days and 30 days, whatever was asked for",
+          "type": "object",
+          "required": [
+            "24h",
+            "7d",
+            "30d"
+          ],
+          "properties": {
+            "24h": {
+              "$ref": "#/definitions/Uptime"
+            },
+            "30d": {
+              "$ref": "#/definitions/Uptime"
+            },
+            "7d": {
+              "$ref": "#/definitions/Uptime"
+            }
+          }
+        }
+      }
+    },
+    "HistoryInterval": {
+      "type": "object",
+      "required": [
+        "from",
+        "to",
+        "state",
+        "maintenance"
+      ],
+      "properties": {
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "maintenance": {
+          "type": "boolean"
+        },
+        "state": {
+          "type": "string",
+          "enum": [
+            "starting",
+            "healthy",
+            "unhealthy",
+            "unknown",
+            "flapping",
+            "unwatched"
+          ]
+        },
+        "to": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
     "Hold": {
       "description": "present where a person took it off booking; only a person ends that",
       "type": "object",
@@ -678,6 +1522,205 @@ func init() {
       "properties": {
         "reason": {
           "description": "that person's words",
+          "type": "string"
+        }
+      }
+    },
+    "HoldOrder": {
+      "type": "object",
+      "required": [
+        "reason"
+      ],
+      "properties": {
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "resources": {
+          "description": "names of resources of the experiment; left out or empty, all of them",
+          "type": "array",
+          "maxItems": 100,
+          "items": {
+            "type": "string",
+            "maxLength": 256,
+            "minLength": 1
+          }
+        }
+      }
+    },
+    "LiveExperiments": {
+      "type": "object",
+      "required": [
+        "version",
+        "changed",
+        "gone"
+      ],
+      "properties": {
+        "as_of": {
+          "description": "latest fact that is part of all reports",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "changed": {
+          "$ref": "#/definitions/ExperimentReports"
+        },
+        "gone": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "version": {
+          "description": "of the reports",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "LiveHello": {
+      "type": "object",
+      "required": [
+        "version"
+      ],
+      "properties": {
+        "as_of": {
+          "description": "latest fact that is part of all reports",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "version": {
+          "description": "of the reports; grows with each change and begins anew with each start of the server",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "Mail": {
+      "type": "object",
+      "required": [
+        "id",
+        "at",
+        "subject",
+        "queued",
+        "sent",
+        "failed",
+        "recipients"
+      ],
+      "properties": {
+        "at": {
+          "description": "of the check it tells about",
+          "type": "string",
+          "format": "date-time"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "queued": {
+          "description": "recipients to whom it is still to be sent",
+          "type": "integer",
+          "format": "int64"
+        },
+        "recipients": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/MailRecipient"
+          }
+        },
+        "sent": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "subject": {
+          "type": "string"
+        }
+      }
+    },
+    "MailFailure": {
+      "description": "the latest delivery that was given up; present where there is one",
+      "type": "object",
+      "required": [
+        "at",
+        "address",
+        "error"
+      ],
+      "properties": {
+        "address": {
+          "description": "of the recipient, masked",
+          "type": "string",
+          "example": "m***@example.org"
+        },
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "error": {
+          "description": "the server's words, or why it was not reached",
+          "type": "string"
+        },
+        "subject": {
+          "description": "of the mail",
+          "type": "string"
+        }
+      }
+    },
+    "MailPage": {
+      "type": "object",
+      "required": [
+        "mails"
+      ],
+      "properties": {
+        "mails": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Mail"
+          }
+        },
+        "next": {
+          "description": "cursor of the next page; left out on the last",
+          "type": "string"
+        }
+      }
+    },
+    "MailRecipient": {
+      "type": "object",
+      "required": [
+        "address",
+        "fate",
+        "attempts"
+      ],
+      "properties": {
+        "address": {
+          "type": "string",
+          "example": "m***@example.org"
+        },
+        "attempts": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "done": {
+          "description": "when it was sent or given up",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "fate": {
+          "type": "string",
+          "enum": [
+            "queued",
+            "sent",
+            "failed"
+          ]
+        },
+        "last_error": {
+          "description": "the server's words, or why it was not reached",
           "type": "string"
         }
       }
@@ -703,6 +1746,9 @@ func init() {
           "description": "the server's words, or why it was not reached",
           "type": "string"
         },
+        "last_failure": {
+          "$ref": "#/definitions/MailFailure"
+        },
         "queued": {
           "description": "deliveries, one for each recipient of a mail, that are still to be made",
           "type": "integer",
@@ -717,6 +1763,198 @@ func init() {
           "type": "string",
           "format": "date-time",
           "x-nullable": true
+        }
+      }
+    },
+    "MailText": {
+      "type": "object",
+      "required": [
+        "id",
+        "at",
+        "subject",
+        "queued",
+        "sent",
+        "failed",
+        "recipients",
+        "text",
+        "headers"
+      ],
+      "properties": {
+        "at": {
+          "description": "of the check it tells about",
+          "type": "string",
+          "format": "date-time"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "headers": {
+          "description": "name and value of each, decoded, in their order",
+          "type": "array",
+          "items": {
+            "type": "array",
+            "maxItems": 2,
+            "minItems": 2,
+            "items": {
+              "type": "string"
+            }
+          }
+        },
+        "html": {
+          "description": "address of its HTML part, relative to the status page, good for some minutes; left out where it has none",
+          "type": "string",
+          "example": "mail.html?id=1%40example.org"
+        },
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "queued": {
+          "description": "recipients to whom it is still to be sent",
+          "type": "integer",
+          "format": "int64"
+        },
+        "recipients": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/MailRecipient"
+          }
+        },
+        "sent": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "subject": {
+          "type": "string"
+        },
+        "text": {
+          "description": "its text part",
+          "type": "string"
+        }
+      }
+    },
+    "Maintenance": {
+      "description": "present where it is in a window of maintenance",
+      "type": "object",
+      "required": [
+        "id",
+        "reason",
+        "by",
+        "bookings",
+        "since",
+        "until"
+      ],
+      "properties": {
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "id": {
+          "description": "of the window",
+          "type": "string"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
+    "MaintenanceWindow": {
+      "type": "object",
+      "required": [
+        "id",
+        "names",
+        "reason",
+        "by",
+        "bookings",
+        "from",
+        "active"
+      ],
+      "properties": {
+        "active": {
+          "description": "the span in which it is now; empty where it isn't",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Span"
+          }
+        },
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "id": {
+          "type": "string"
+        },
+        "names": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "next": {
+          "$ref": "#/definitions/Span"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
+    },
+    "MaintenanceWindows": {
+      "type": "array",
+      "items": {
+        "$ref": "#/definitions/MaintenanceWindow"
+      }
+    },
+    "QueuedMail": {
+      "type": "object",
+      "required": [
+        "id",
+        "recipients"
+      ],
+      "properties": {
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "recipients": {
+          "type": "integer",
+          "format": "int64"
         }
       }
     },
@@ -740,6 +1978,10 @@ func init() {
         "held": {
           "description": "a person made it unavailable",
           "type": "boolean"
+        },
+        "held_by": {
+          "description": "who, where it was done here",
+          "type": "string"
         },
         "held_reason": {
           "type": "string"
@@ -787,6 +2029,76 @@ func init() {
         },
         "tx": {
           "$ref": "#/definitions/Statistics"
+        }
+      }
+    },
+    "Setting": {
+      "type": "object",
+      "required": [
+        "name",
+        "value",
+        "source"
+      ],
+      "properties": {
+        "name": {
+          "type": "string",
+          "example": "STATUS_HEALTH_STARTUP"
+        },
+        "source": {
+          "description": "where it came from",
+          "type": "string",
+          "example": "default"
+        },
+        "value": {
+          "type": "string",
+          "example": "1m"
+        }
+      }
+    },
+    "Silence": {
+      "description": "present where nothing is mailed about it for a time",
+      "type": "object",
+      "required": [
+        "at",
+        "by",
+        "reason",
+        "until"
+      ],
+      "properties": {
+        "at": {
+          "description": "when it began",
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
+    "SilenceOrder": {
+      "type": "object",
+      "required": [
+        "until",
+        "reason"
+      ],
+      "properties": {
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "until": {
+          "description": "in the future, at most 366 days away",
+          "type": "string",
+          "format": "date-time"
         }
       }
     },
@@ -867,6 +2179,23 @@ func init() {
         "window_seconds": {
           "description": "a frame older than that is not fresh",
           "type": "number"
+        }
+      }
+    },
+    "Span": {
+      "type": "object",
+      "required": [
+        "since",
+        "until"
+      ],
+      "properties": {
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
         }
       }
     },
@@ -987,6 +2316,7 @@ func init() {
         "mail",
         "store",
         "warnings",
+        "can_change",
         "connections",
         "timings"
       ],
@@ -999,6 +2329,10 @@ func init() {
         },
         "book": {
           "$ref": "#/definitions/BookReport"
+        },
+        "can_change": {
+          "description": "STATUS_SECRET_STATUS is set, so that tokens that carry status:admin can change something",
+          "type": "boolean"
         },
         "connections": {
           "description": "what each place that opens or accepts connections has counted since the start",
@@ -1029,6 +2363,14 @@ func init() {
         "ready": {
           "description": "able to do its work",
           "type": "boolean"
+        },
+        "settings": {
+          "description": "the settings in force, secrets masked; only for readers with a token that carries status:admin",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Setting"
+          },
+          "x-omitempty": true
         },
         "sources": {
           "description": "relay and jump",
@@ -1125,9 +2467,148 @@ func init() {
           "type": "number"
         }
       }
+    },
+    "Uptime": {
+      "type": "object",
+      "required": [
+        "known_seconds"
+      ],
+      "properties": {
+        "known_seconds": {
+          "description": "how much of the time it is made of",
+          "type": "number"
+        },
+        "uptime": {
+          "description": "left out where nothing is known",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
+        }
+      }
+    },
+    "Weekly": {
+      "description": "present where it comes every week, at hours on the clock of a place, in summer and in winter",
+      "type": "object",
+      "required": [
+        "days",
+        "start",
+        "end",
+        "zone"
+      ],
+      "properties": {
+        "days": {
+          "type": "array",
+          "maxItems": 7,
+          "minItems": 1,
+          "uniqueItems": true,
+          "items": {
+            "type": "string",
+            "enum": [
+              "mon",
+              "tue",
+              "wed",
+              "thu",
+              "fri",
+              "sat",
+              "sun"
+            ]
+          }
+        },
+        "end": {
+          "description": "where it is not after start, on the next day",
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "example": "12:30"
+        },
+        "start": {
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "example": "08:00"
+        },
+        "zone": {
+          "description": "IANA name",
+          "type": "string",
+          "maxLength": 64,
+          "minLength": 1,
+          "example": "Europe/London"
+        }
+      }
+    },
+    "WindowBookings": {
+      "description": "what becomes of bookings. decide: as ever, the streams decide. close: nothing can be booked. leave: nothing is changed.",
+      "type": "string",
+      "default": "decide",
+      "enum": [
+        "decide",
+        "close",
+        "leave"
+      ]
+    },
+    "WindowNames": {
+      "description": "experiments, or patterns of their names with * and ?",
+      "type": "array",
+      "maxItems": 200,
+      "minItems": 1,
+      "items": {
+        "type": "string",
+        "maxLength": 256,
+        "minLength": 1
+      }
+    },
+    "WindowOrder": {
+      "type": "object",
+      "required": [
+        "names",
+        "reason",
+        "from"
+      ],
+      "properties": {
+        "bookings": {
+          "$ref": "#/definitions/WindowBookings"
+        },
+        "from": {
+          "description": "its beginning; with weekly, none begins before it",
+          "type": "string",
+          "format": "date-time"
+        },
+        "names": {
+          "$ref": "#/definitions/WindowNames"
+        },
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "until": {
+          "description": "its end, at most 366 days after its beginning, and needed unless weekly; with weekly, none begins after it",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
     }
   },
   "parameters": {
+    "Cursor": {
+      "maxLength": 512,
+      "type": "string",
+      "description": "The next of the page before, as it was given.",
+      "name": "cursor",
+      "in": "query"
+    },
+    "Limit": {
+      "maximum": 1000,
+      "minimum": 1,
+      "type": "integer",
+      "format": "int64",
+      "default": 100,
+      "description": "How many to a page, at most.",
+      "name": "limit",
+      "in": "query"
+    },
     "Name": {
       "maxLength": 256,
       "type": "string",
@@ -1135,11 +2616,31 @@ func init() {
       "name": "name",
       "in": "path",
       "required": true
+    },
+    "Window": {
+      "name": "body",
+      "in": "body",
+      "required": true,
+      "schema": {
+        "$ref": "#/definitions/WindowOrder"
+      }
     }
   },
   "responses": {
+    "BookFailed": {
+      "description": "The booking system didn't do it; the message has its words.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    },
+    "Changed": {
+      "description": "It is done; the report as it is now.",
+      "schema": {
+        "$ref": "#/definitions/ExperimentReport"
+      }
+    },
     "Error": {
-      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
       "schema": {
         "$ref": "#/definitions/Error"
       }
@@ -1149,6 +2650,20 @@ func init() {
       "schema": {
         "$ref": "#/definitions/Error"
       }
+    },
+    "NotThere": {
+      "description": "There is nothing like it.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    }
+  },
+  "securityDefinitions": {
+    "admin": {
+      "description": "` + "`" + `Bearer \u003ctoken\u003e` + "`" + `, with the scope ` + "`" + `status:admin` + "`" + ` and a subject",
+      "type": "apiKey",
+      "name": "Authorization",
+      "in": "header"
     }
   }
 }`))
@@ -1165,31 +2680,24 @@ func init() {
   ],
   "swagger": "2.0",
   "info": {
-    "description": "What a remote laboratory's status server knows of its experiments.\n\n**Reading** is open unless the server was started with\n` + "`" + `STATUS_API_READ=token` + "`" + `: then every call needs\n` + "`" + `Authorization: Bearer \u003ctoken\u003e` + "`" + `, an HS256 token for this server's audience\nwith the scope ` + "`" + `status:read` + "`" + ` or ` + "`" + `status:admin` + "`" + ` (` + "`" + `status token` + "`" + ` makes one).\nWithout one the answer is 401, with one that lacks the scope 403, and after\ntoo many wrong ones 429 with ` + "`" + `Retry-After` + "`" + `.\n\n**Errors** have the status that fits and the body ` + "`" + `{code, message}` + "`" + `, on\nunknown routes too. A bad parameter is 422 and the message names it.\n\n**Times** are RFC 3339 in UTC. A time that is not known is left out.\n\n**Compression and caching.** Answers come as gzip or zstd where accepted, and\ncarry a strong ` + "`" + `ETag` + "`" + `: a request with ` + "`" + `If-None-Match` + "`" + ` is answered 304 while\nnothing has changed. HEAD works wherever GET does.\n\nApart from this base path the same server answers ` + "`" + `GET /healthz` + "`" + ` (200 while\nthe process can answer), ` + "`" + `GET /readyz` + "`" + ` (200, or 503 with the reasons why it\ncan't do its work: ` + "`" + `{code, message, ready, reasons[]}` + "`" + `) and, under ` + "`" + `/` + "`" + `, the\nstatus page. This document is served as ` + "`" + `swagger.json` + "`" + ` under the base path.\n",
+    "description": "What a remote laboratory's status server knows of its experiments.\n\n**Reading** is open unless the server was started with\n` + "`" + `STATUS_API_READ=token` + "`" + `: then every call needs\n` + "`" + `Authorization: Bearer \u003ctoken\u003e` + "`" + `, an HS256 token for this server's audience\nwith the scope ` + "`" + `status:read` + "`" + ` or ` + "`" + `status:admin` + "`" + ` (` + "`" + `status token` + "`" + ` makes one).\nWithout one the answer is 401, with one that lacks the scope 403, and after\ntoo many wrong ones 429 with ` + "`" + `Retry-After` + "`" + `.\n\n**Changing** something needs a token with the scope ` + "`" + `status:admin` + "`" + ` and a\nsubject: who it says it is, is written down and told. On a server without\n` + "`" + `STATUS_SECRET_STATUS` + "`" + ` nothing can be changed (403), nor can it from another\nsite's page (403). A change is in all later answers once it is answered.\nBodies are JSON of at most 64 KiB; a field that isn't known is refused.\n\n**Errors** have the status that fits and the body ` + "`" + `{code, message}` + "`" + `, on\nunknown routes too. A bad parameter or field is 422 and the message names it.\n\n**Times** are RFC 3339 in UTC. A time that is not known is left out. Bodies\nmay have another offset than UTC, but not none.\n\n**Compression and caching.** Answers come as gzip or zstd where accepted, and\ncarry a strong ` + "`" + `ETag` + "`" + `: a request with ` + "`" + `If-None-Match` + "`" + ` is answered 304 while\nnothing has changed. HEAD works wherever GET does.\n\nApart from this base path the same server answers ` + "`" + `GET /healthz` + "`" + ` (200 while\nthe process can answer), ` + "`" + `GET /readyz` + "`" + ` (200, or 503 with the reasons why it\ncan't do its work: ` + "`" + `{code, message, ready, reasons[]}` + "`" + `) and, under ` + "`" + `/` + "`" + `, the\nstatus page. Like the API, for those who may read: ` + "`" + `GET /badge/{name}.svg` + "`" + `\nshows an experiment's state in words and colour, ` + "`" + `GET /feed.atom` + "`" + ` has the\nlatest 50 events, ` + "`" + `GET /mail.html?id=` + "`" + ` is the HTML part of a mail, to be framed\nby the page. This document is served as ` + "`" + `swagger.json` + "`" + ` under the base path.\n",
     "title": "labstatus",
     "version": "1.0.0"
   },
   "basePath": "/api/v1",
   "paths": {
-    "/events": {
+    "/audit": {
       "get": {
-        "summary": "The events of all experiments, newest first, in pages",
-        "operationId": "listEvents",
+        "summary": "What people did, and what ended by itself, newest first, in pages",
+        "operationId": "listActs",
         "parameters": [
-          {
-            "type": "string",
-            "format": "date-time",
-            "description": "Only events at or after this moment.",
-            "name": "since",
-            "in": "query"
-          },
           {
             "maximum": 1000,
             "minimum": 1,
             "type": "integer",
             "format": "int64",
             "default": 100,
-            "description": "Events to a page.",
+            "description": "How many to a page, at most.",
             "name": "limit",
             "in": "query"
           },
@@ -1205,6 +2713,82 @@ func init() {
           "200": {
             "description": "One page.",
             "schema": {
+              "$ref": "#/definitions/ActPage"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      }
+    },
+    "/events": {
+      "get": {
+        "summary": "The events of all experiments, newest first, in pages",
+        "operationId": "listEvents",
+        "parameters": [
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "Only events at or after this moment.",
+            "name": "since",
+            "in": "query"
+          },
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "Only events before this moment.",
+            "name": "until",
+            "in": "query"
+          },
+          {
+            "maxLength": 256,
+            "type": "string",
+            "description": "Only events of this experiment.",
+            "name": "experiment",
+            "in": "query"
+          },
+          {
+            "maxLength": 200,
+            "type": "string",
+            "description": "Only events whose experiment or issues contain this text, whatever the case of its letters.",
+            "name": "q",
+            "in": "query"
+          },
+          {
+            "maximum": 1000,
+            "minimum": 1,
+            "type": "integer",
+            "format": "int64",
+            "default": 100,
+            "description": "How many to a page, at most.",
+            "name": "limit",
+            "in": "query"
+          },
+          {
+            "maxLength": 512,
+            "type": "string",
+            "description": "The next of the page before, as it was given.",
+            "name": "cursor",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "One page. Ask for the next with the same filters.",
+            "schema": {
               "$ref": "#/definitions/EventPage"
             },
             "headers": {
@@ -1218,7 +2802,49 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      }
+    },
+    "/events/live": {
+      "get": {
+        "description": "Server-sent events. The data of each is one JSON object or value:\n\n- ` + "`" + `hello` + "`" + ` (LiveHello), once, first.\n- ` + "`" + `system` + "`" + ` (System), at once, then when it changes, at most once a second,\n  and at least every 15 seconds: who hears nothing for longer has lost the\n  server. A change of nothing but ` + "`" + `as_of` + "`" + `, ` + "`" + `connections` + "`" + ` and ` + "`" + `timings` + "`" + ` is none.\n- ` + "`" + `experiments` + "`" + ` (LiveExperiments): reports that have changed, each whole,\n  and the names of experiments that are gone. At most every 200 ms, and at\n  most 200 reports to a message.\n- ` + "`" + `event` + "`" + ` (HealthEvent): one that has just been found.\n- ` + "`" + `reset` + "`" + ` (LiveHello): what came after the given Last-Event-ID is not known\n  any more; get ` + "`" + `/experiments` + "`" + ` anew.\n\nBegin here, and get ` + "`" + `/experiments` + "`" + ` after ` + "`" + `hello` + "`" + `: no change is then missed.\nEvery message has an ` + "`" + `id` + "`" + `; a reader that comes back with the latest it has\nseen gets what it has missed. One that doesn't keep up is cut off.\n",
+        "produces": [
+          "text/event-stream"
+        ],
+        "summary": "What changes, as it changes",
+        "operationId": "followLive",
+        "parameters": [
+          {
+            "type": "string",
+            "description": "Id of the latest message that was seen.",
+            "name": "Last-Event-ID",
+            "in": "header"
+          },
+          {
+            "type": "string",
+            "x-go-name": "AskedInQuery",
+            "description": "The same, for those who can't set a header, which goes before it.",
+            "name": "Last-Event-ID",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The messages; they end when the server stops."
+          },
+          "503": {
+            "description": "There are too many readers, or the server is stopping; see Retry-After.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1269,7 +2895,7 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1304,7 +2930,7 @@ func init() {
             }
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1349,7 +2975,7 @@ func init() {
             }
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1362,6 +2988,622 @@ func init() {
           "type": "string",
           "description": "Topic stub of the experiment, e.g. pend00 (not r-pend00).",
           "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/experiments/{name}/ack": {
+      "put": {
+        "summary": "Say that somebody cares for it; no reminders until what is wrong with it changes",
+        "operationId": "acknowledgeExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/AckOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is no such experiment.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "409": {
+            "description": "Nothing is wrong with it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Say that nobody cares for it any more",
+        "operationId": "unacknowledgeExperiment",
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "description": "Topic stub of the experiment, e.g. pend00 (not r-pend00).",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/experiments/{name}/history": {
+      "get": {
+        "summary": "When the experiment was well, as intervals and as sums",
+        "operationId": "getExperimentHistory",
+        "parameters": [
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "Beginning; left out, seven days before the end.",
+            "name": "from",
+            "in": "query"
+          },
+          {
+            "type": "string",
+            "format": "date-time",
+            "description": "End; left out, now. At most 400 days after the beginning. What lies in the future is left out of the answer.",
+            "name": "to",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The history.",
+            "schema": {
+              "$ref": "#/definitions/History"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "description": "There is no such experiment.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "description": "Topic stub of the experiment, e.g. pend00 (not r-pend00).",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/experiments/{name}/hold": {
+      "put": {
+        "description": "Answered once the booking system has done so.",
+        "summary": "Take resources of the experiment off booking, for a person's reason",
+        "operationId": "holdExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/HoldOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is no such experiment.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "409": {
+            "description": "It has no resource.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "502": {
+            "description": "The booking system didn't do it; the message has its words.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Put resources back; each can be booked again once its streams are well",
+        "operationId": "releaseExperiment",
+        "parameters": [
+          {
+            "maxItems": 100,
+            "type": "array",
+            "items": {
+              "maxLength": 256,
+              "minLength": 1,
+              "type": "string"
+            },
+            "collectionFormat": "multi",
+            "description": "Only these; left out, all that are held.",
+            "name": "resource",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is no such experiment.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "409": {
+            "description": "None of them is held.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "502": {
+            "description": "The booking system didn't do it; the message has its words.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "description": "Topic stub of the experiment, e.g. pend00 (not r-pend00).",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/experiments/{name}/silence": {
+      "put": {
+        "summary": "Mail nothing about the experiment until a moment; replaces a silence that there is",
+        "operationId": "silenceExperiment",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/SilenceOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is no such experiment.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "End the silence",
+        "operationId": "unsilenceExperiment",
+        "responses": {
+          "200": {
+            "description": "It is done; the report as it is now.",
+            "schema": {
+              "$ref": "#/definitions/ExperimentReport"
+            }
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "description": "Topic stub of the experiment, e.g. pend00 (not r-pend00).",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/mail/test": {
+      "post": {
+        "summary": "Queue a mail that says only that mail works",
+        "operationId": "sendTestMail",
+        "responses": {
+          "202": {
+            "description": "It is queued; /mails/{id} tells what becomes of it.",
+            "schema": {
+              "$ref": "#/definitions/QueuedMail"
+            }
+          },
+          "409": {
+            "description": "Mail is off.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/mails": {
+      "get": {
+        "description": "Addresses are masked for readers without a token that carries status:admin.",
+        "summary": "The mails that are kept and what became of them, newest first, in pages",
+        "operationId": "listMails",
+        "parameters": [
+          {
+            "maximum": 1000,
+            "minimum": 1,
+            "type": "integer",
+            "format": "int64",
+            "default": 100,
+            "description": "How many to a page, at most.",
+            "name": "limit",
+            "in": "query"
+          },
+          {
+            "maxLength": 512,
+            "type": "string",
+            "description": "The next of the page before, as it was given.",
+            "name": "cursor",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "One page.",
+            "schema": {
+              "$ref": "#/definitions/MailPage"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      }
+    },
+    "/mails/{id}": {
+      "get": {
+        "description": "Addresses are masked for readers without a token that carries status:admin.",
+        "summary": "One mail, as it was sent",
+        "operationId": "getMail",
+        "responses": {
+          "200": {
+            "description": "The mail.",
+            "schema": {
+              "$ref": "#/definitions/MailText"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      },
+      "parameters": [
+        {
+          "maxLength": 256,
+          "type": "string",
+          "name": "id",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
+    "/maintenance": {
+      "get": {
+        "summary": "The windows of maintenance, sorted by id",
+        "operationId": "listMaintenance",
+        "responses": {
+          "200": {
+            "description": "The windows.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindows"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      },
+      "post": {
+        "summary": "Add a window",
+        "operationId": "addMaintenance",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/WindowOrder"
+            }
+          }
+        ],
+        "responses": {
+          "201": {
+            "description": "The window.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindow"
+            }
+          },
+          "409": {
+            "description": "There are 200 windows already.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/maintenance/{id}": {
+      "put": {
+        "summary": "Put another window in its place",
+        "operationId": "changeMaintenance",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/WindowOrder"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The window.",
+            "schema": {
+              "$ref": "#/definitions/MaintenanceWindow"
+            }
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "End a window and drop it",
+        "operationId": "removeMaintenance",
+        "responses": {
+          "204": {
+            "description": "It is gone."
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 64,
+          "type": "string",
+          "name": "id",
           "in": "path",
           "required": true
         }
@@ -1388,7 +3630,7 @@ func init() {
             "description": "Not changed since the ETag given in If-None-Match."
           },
           "default": {
-            "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
             "schema": {
               "$ref": "#/definitions/Error"
             }
@@ -1398,6 +3640,153 @@ func init() {
     }
   },
   "definitions": {
+    "Ack": {
+      "description": "present where somebody cares for what is wrong",
+      "type": "object",
+      "required": [
+        "at",
+        "by",
+        "note"
+      ],
+      "properties": {
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "note": {
+          "type": "string"
+        }
+      }
+    },
+    "AckOrder": {
+      "type": "object",
+      "properties": {
+        "note": {
+          "type": "string",
+          "maxLength": 500
+        }
+      }
+    },
+    "Act": {
+      "type": "object",
+      "required": [
+        "at",
+        "kind",
+        "by"
+      ],
+      "properties": {
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token; empty where it ended by itself",
+          "type": "string"
+        },
+        "experiment": {
+          "description": "left out for maintenance and test mails",
+          "type": "string"
+        },
+        "kind": {
+          "type": "string",
+          "enum": [
+            "ack",
+            "unack",
+            "silence",
+            "unsilence",
+            "hold",
+            "release",
+            "set_maintenance",
+            "remove_maintenance",
+            "test_mail"
+          ]
+        },
+        "text": {
+          "description": "reason or note, as it was written",
+          "type": "string"
+        },
+        "until": {
+          "description": "of a silence",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "window": {
+          "$ref": "#/definitions/ActWindow"
+        }
+      }
+    },
+    "ActPage": {
+      "type": "object",
+      "required": [
+        "acts"
+      ],
+      "properties": {
+        "acts": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Act"
+          }
+        },
+        "next": {
+          "description": "cursor of the next page; left out on the last",
+          "type": "string"
+        }
+      }
+    },
+    "ActWindow": {
+      "description": "a window of maintenance as it was set or dropped",
+      "type": "object",
+      "required": [
+        "id",
+        "names",
+        "reason",
+        "by",
+        "bookings",
+        "from"
+      ],
+      "properties": {
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "type": "string"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "id": {
+          "type": "string"
+        },
+        "names": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
+    },
     "BookReport": {
       "type": "object",
       "required": [
@@ -1657,6 +4046,9 @@ func init() {
         "topic_name"
       ],
       "properties": {
+        "ack": {
+          "$ref": "#/definitions/Ack"
+        },
         "availability_known": {
           "description": "the booking system has answered for all of its resources",
           "type": "boolean"
@@ -1719,6 +4111,9 @@ func init() {
           "format": "date-time",
           "x-nullable": true
         },
+        "maintenance": {
+          "$ref": "#/definitions/Maintenance"
+        },
         "resource_name": {
           "description": "name of its resource in the booking system, the first by name where it has several, empty where it has none",
           "type": "string",
@@ -1730,6 +4125,9 @@ func init() {
           "items": {
             "$ref": "#/definitions/ResourceReport"
           }
+        },
+        "silence": {
+          "$ref": "#/definitions/Silence"
         },
         "since": {
           "description": "the state has been so since then",
@@ -1783,6 +4181,12 @@ func init() {
           "description": "topic stub that names the experiment",
           "type": "string",
           "example": "pend00"
+        },
+        "uptime_24h": {
+          "description": "part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
         }
       }
     },
@@ -1838,6 +4242,146 @@ func init() {
         "$ref": "#/definitions/HealthEvent"
       }
     },
+    "History": {
+      "description": "The sums cover the whole time from ` + "`" + `from` + "`" + ` to ` + "`" + `to` + "`" + `; together they are as long. Uptime is healthy / (healthy + unhealthy): what is not known, not watched or in maintenance is left out of it.",
+      "type": "object",
+      "required": [
+        "experiment",
+        "from",
+        "to",
+        "healthy_seconds",
+        "unhealthy_seconds",
+        "unknown_seconds",
+        "maintenance_seconds",
+        "unwatched_seconds",
+        "windows",
+        "intervals",
+        "cut"
+      ],
+      "properties": {
+        "cut": {
+          "description": "older intervals were left out",
+          "type": "boolean"
+        },
+        "experiment": {
+          "type": "string",
+          "example": "pend00"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "healthy_seconds": {
+          "type": "number"
+        },
+        "intervals": {
+          "description": "without gaps, oldest first; the newest 10,000",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/HistoryInterval"
+          }
+        },
+        "maintenance_seconds": {
+          "description": "whatever its state was meanwhile",
+          "type": "number"
+        },
+        "to": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "unhealthy_seconds": {
+          "description": "flapping included",
+          "type": "number"
+        },
+        "unknown_seconds": {
+          "description": "starting included",
+          "type": "number"
+        },
+        "unwatched_seconds": {
+          "description": "the server was not running or did not know the experiment",
+          "type": "number"
+        },
+        "uptime": {
+          "description": "left out where nothing is known",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
+        },
+        "windows": {
+          "description": "uptime of the last 24 hours, 7 days and 30 days, whatever was asked for",
+          "type": "object",
+          "required": [
+            "24h",
+            "7d",
+            "30d"
+          ],
+          "properties": {
+            "24h": {
+              "$ref": "#/definitions/Uptime"
+            },
+            "30d": {
+              "$ref": "#/definitions/Uptime"
+            },
+            "7d": {
+              "$ref": "#/definitions/Uptime"
+            }
+          }
+        }
+      }
+    },
+    "HistoryInterval": {
+      "type": "object",
+      "required": [
+        "from",
+        "to",
+        "state",
+        "maintenance"
+      ],
+      "properties": {
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "maintenance": {
+          "type": "boolean"
+        },
+        "state": {
+          "type": "string",
+          "enum": [
+            "starting",
+            "healthy",
+            "unhealthy",
+            "unknown",
+            "flapping",
+            "unwatched"
+          ]
+        },
+        "to": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
+    "HistoryWindows": {
+      "description": "uptime of the last 24 hours, 7 days and 30 days, whatever was asked for",
+      "type": "object",
+      "required": [
+        "24h",
+        "7d",
+        "30d"
+      ],
+      "properties": {
+        "24h": {
+          "$ref": "#/definitions/Uptime"
+        },
+        "30d": {
+          "$ref": "#/definitions/Uptime"
+        },
+        "7d": {
+          "$ref": "#/definitions/Uptime"
+        }
+      }
+    },
     "Hold": {
       "description": "present where a person took it off booking; only a person ends that",
       "type": "object",
@@ -1847,6 +4391,205 @@ func init() {
       "properties": {
         "reason": {
           "description": "that person's words",
+          "type": "string"
+        }
+      }
+    },
+    "HoldOrder": {
+      "type": "object",
+      "required": [
+        "reason"
+      ],
+      "properties": {
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "resources": {
+          "description": "names of resources of the experiment; left out or empty, all of them",
+          "type": "array",
+          "maxItems": 100,
+          "items": {
+            "type": "string",
+            "maxLength": 256,
+            "minLength": 1
+          }
+        }
+      }
+    },
+    "LiveExperiments": {
+      "type": "object",
+      "required": [
+        "version",
+        "changed",
+        "gone"
+      ],
+      "properties": {
+        "as_of": {
+          "description": "latest fact that is part of all reports",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "changed": {
+          "$ref": "#/definitions/ExperimentReports"
+        },
+        "gone": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "version": {
+          "description": "of the reports",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "LiveHello": {
+      "type": "object",
+      "required": [
+        "version"
+      ],
+      "properties": {
+        "as_of": {
+          "description": "latest fact that is part of all reports",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "version": {
+          "description": "of the reports; grows with each change and begins anew with each start of the server",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "Mail": {
+      "type": "object",
+      "required": [
+        "id",
+        "at",
+        "subject",
+        "queued",
+        "sent",
+        "failed",
+        "recipients"
+      ],
+      "properties": {
+        "at": {
+          "description": "of the check it tells about",
+          "type": "string",
+          "format": "date-time"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "queued": {
+          "description": "recipients to whom it is still to be sent",
+          "type": "integer",
+          "format": "int64"
+        },
+        "recipients": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/MailRecipient"
+          }
+        },
+        "sent": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "subject": {
+          "type": "string"
+        }
+      }
+    },
+    "MailFailure": {
+      "description": "the latest delivery that was given up; present where there is one",
+      "type": "object",
+      "required": [
+        "at",
+        "address",
+        "error"
+      ],
+      "properties": {
+        "address": {
+          "description": "of the recipient, masked",
+          "type": "string",
+          "example": "m***@example.org"
+        },
+        "at": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "error": {
+          "description": "the server's words, or why it was not reached",
+          "type": "string"
+        },
+        "subject": {
+          "description": "of the mail",
+          "type": "string"
+        }
+      }
+    },
+    "MailPage": {
+      "type": "object",
+      "required": [
+        "mails"
+      ],
+      "properties": {
+        "mails": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Mail"
+          }
+        },
+        "next": {
+          "description": "cursor of the next page; left out on the last",
+          "type": "string"
+        }
+      }
+    },
+    "MailRecipient": {
+      "type": "object",
+      "required": [
+        "address",
+        "fate",
+        "attempts"
+      ],
+      "properties": {
+        "address": {
+          "type": "string",
+          "example": "m***@example.org"
+        },
+        "attempts": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "done": {
+          "description": "when it was sent or given up",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "fate": {
+          "type": "string",
+          "enum": [
+            "queued",
+            "sent",
+            "failed"
+          ]
+        },
+        "last_error": {
+          "description": "the server's words, or why it was not reached",
           "type": "string"
         }
       }
@@ -1872,6 +4615,9 @@ func init() {
           "description": "the server's words, or why it was not reached",
           "type": "string"
         },
+        "last_failure": {
+          "$ref": "#/definitions/MailFailure"
+        },
         "queued": {
           "description": "deliveries, one for each recipient of a mail, that are still to be made",
           "type": "integer",
@@ -1886,6 +4632,198 @@ func init() {
           "type": "string",
           "format": "date-time",
           "x-nullable": true
+        }
+      }
+    },
+    "MailText": {
+      "type": "object",
+      "required": [
+        "id",
+        "at",
+        "subject",
+        "queued",
+        "sent",
+        "failed",
+        "recipients",
+        "text",
+        "headers"
+      ],
+      "properties": {
+        "at": {
+          "description": "of the check it tells about",
+          "type": "string",
+          "format": "date-time"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "headers": {
+          "description": "name and value of each, decoded, in their order",
+          "type": "array",
+          "items": {
+            "type": "array",
+            "maxItems": 2,
+            "minItems": 2,
+            "items": {
+              "type": "string"
+            }
+          }
+        },
+        "html": {
+          "description": "address of its HTML part, relative to the status page, good for some minutes; left out where it has none",
+          "type": "string",
+          "example": "mail.html?id=1%40example.org"
+        },
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "queued": {
+          "description": "recipients to whom it is still to be sent",
+          "type": "integer",
+          "format": "int64"
+        },
+        "recipients": {
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/MailRecipient"
+          }
+        },
+        "sent": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "subject": {
+          "type": "string"
+        },
+        "text": {
+          "description": "its text part",
+          "type": "string"
+        }
+      }
+    },
+    "Maintenance": {
+      "description": "present where it is in a window of maintenance",
+      "type": "object",
+      "required": [
+        "id",
+        "reason",
+        "by",
+        "bookings",
+        "since",
+        "until"
+      ],
+      "properties": {
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "id": {
+          "description": "of the window",
+          "type": "string"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
+    "MaintenanceWindow": {
+      "type": "object",
+      "required": [
+        "id",
+        "names",
+        "reason",
+        "by",
+        "bookings",
+        "from",
+        "active"
+      ],
+      "properties": {
+        "active": {
+          "description": "the span in which it is now; empty where it isn't",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Span"
+          }
+        },
+        "bookings": {
+          "type": "string",
+          "enum": [
+            "decide",
+            "close",
+            "leave"
+          ]
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "from": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "id": {
+          "type": "string"
+        },
+        "names": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "next": {
+          "$ref": "#/definitions/Span"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
+    },
+    "MaintenanceWindows": {
+      "type": "array",
+      "items": {
+        "$ref": "#/definitions/MaintenanceWindow"
+      }
+    },
+    "QueuedMail": {
+      "type": "object",
+      "required": [
+        "id",
+        "recipients"
+      ],
+      "properties": {
+        "id": {
+          "description": "Message-ID without its angle brackets",
+          "type": "string"
+        },
+        "recipients": {
+          "type": "integer",
+          "format": "int64"
         }
       }
     },
@@ -1909,6 +4847,10 @@ func init() {
         "held": {
           "description": "a person made it unavailable",
           "type": "boolean"
+        },
+        "held_by": {
+          "description": "who, where it was done here",
+          "type": "string"
         },
         "held_reason": {
           "type": "string"
@@ -1956,6 +4898,76 @@ func init() {
         },
         "tx": {
           "$ref": "#/definitions/Statistics"
+        }
+      }
+    },
+    "Setting": {
+      "type": "object",
+      "required": [
+        "name",
+        "value",
+        "source"
+      ],
+      "properties": {
+        "name": {
+          "type": "string",
+          "example": "STATUS_HEALTH_STARTUP"
+        },
+        "source": {
+          "description": "where it came from",
+          "type": "string",
+          "example": "default"
+        },
+        "value": {
+          "type": "string",
+          "example": "1m"
+        }
+      }
+    },
+    "Silence": {
+      "description": "present where nothing is mailed about it for a time",
+      "type": "object",
+      "required": [
+        "at",
+        "by",
+        "reason",
+        "until"
+      ],
+      "properties": {
+        "at": {
+          "description": "when it began",
+          "type": "string",
+          "format": "date-time"
+        },
+        "by": {
+          "description": "subject of the token",
+          "type": "string"
+        },
+        "reason": {
+          "type": "string"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
+        }
+      }
+    },
+    "SilenceOrder": {
+      "type": "object",
+      "required": [
+        "until",
+        "reason"
+      ],
+      "properties": {
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "until": {
+          "description": "in the future, at most 366 days away",
+          "type": "string",
+          "format": "date-time"
         }
       }
     },
@@ -2036,6 +5048,23 @@ func init() {
         "window_seconds": {
           "description": "a frame older than that is not fresh",
           "type": "number"
+        }
+      }
+    },
+    "Span": {
+      "type": "object",
+      "required": [
+        "since",
+        "until"
+      ],
+      "properties": {
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "until": {
+          "type": "string",
+          "format": "date-time"
         }
       }
     },
@@ -2156,6 +5185,7 @@ func init() {
         "mail",
         "store",
         "warnings",
+        "can_change",
         "connections",
         "timings"
       ],
@@ -2168,6 +5198,10 @@ func init() {
         },
         "book": {
           "$ref": "#/definitions/BookReport"
+        },
+        "can_change": {
+          "description": "STATUS_SECRET_STATUS is set, so that tokens that carry status:admin can change something",
+          "type": "boolean"
         },
         "connections": {
           "description": "what each place that opens or accepts connections has counted since the start",
@@ -2198,6 +5232,14 @@ func init() {
         "ready": {
           "description": "able to do its work",
           "type": "boolean"
+        },
+        "settings": {
+          "description": "the settings in force, secrets masked; only for readers with a token that carries status:admin",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/Setting"
+          },
+          "x-omitempty": true
         },
         "sources": {
           "description": "relay and jump",
@@ -2294,9 +5336,148 @@ func init() {
           "type": "number"
         }
       }
+    },
+    "Uptime": {
+      "type": "object",
+      "required": [
+        "known_seconds"
+      ],
+      "properties": {
+        "known_seconds": {
+          "description": "how much of the time it is made of",
+          "type": "number"
+        },
+        "uptime": {
+          "description": "left out where nothing is known",
+          "type": "number",
+          "maximum": 1,
+          "x-nullable": true
+        }
+      }
+    },
+    "Weekly": {
+      "description": "present where it comes every week, at hours on the clock of a place, in summer and in winter",
+      "type": "object",
+      "required": [
+        "days",
+        "start",
+        "end",
+        "zone"
+      ],
+      "properties": {
+        "days": {
+          "type": "array",
+          "maxItems": 7,
+          "minItems": 1,
+          "uniqueItems": true,
+          "items": {
+            "type": "string",
+            "enum": [
+              "mon",
+              "tue",
+              "wed",
+              "thu",
+              "fri",
+              "sat",
+              "sun"
+            ]
+          }
+        },
+        "end": {
+          "description": "where it is not after start, on the next day",
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "example": "12:30"
+        },
+        "start": {
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "example": "08:00"
+        },
+        "zone": {
+          "description": "IANA name",
+          "type": "string",
+          "maxLength": 64,
+          "minLength": 1,
+          "example": "Europe/London"
+        }
+      }
+    },
+    "WindowBookings": {
+      "description": "what becomes of bookings. decide: as ever, the streams decide. close: nothing can be booked. leave: nothing is changed.",
+      "type": "string",
+      "default": "decide",
+      "enum": [
+        "decide",
+        "close",
+        "leave"
+      ]
+    },
+    "WindowNames": {
+      "description": "experiments, or patterns of their names with * and ?",
+      "type": "array",
+      "maxItems": 200,
+      "minItems": 1,
+      "items": {
+        "type": "string",
+        "maxLength": 256,
+        "minLength": 1
+      }
+    },
+    "WindowOrder": {
+      "type": "object",
+      "required": [
+        "names",
+        "reason",
+        "from"
+      ],
+      "properties": {
+        "bookings": {
+          "$ref": "#/definitions/WindowBookings"
+        },
+        "from": {
+          "description": "its beginning; with weekly, none begins before it",
+          "type": "string",
+          "format": "date-time"
+        },
+        "names": {
+          "$ref": "#/definitions/WindowNames"
+        },
+        "reason": {
+          "type": "string",
+          "maxLength": 500,
+          "minLength": 1
+        },
+        "until": {
+          "description": "its end, at most 366 days after its beginning, and needed unless weekly; with weekly, none begins after it",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "weekly": {
+          "$ref": "#/definitions/Weekly"
+        }
+      }
     }
   },
   "parameters": {
+    "Cursor": {
+      "maxLength": 512,
+      "type": "string",
+      "description": "The next of the page before, as it was given.",
+      "name": "cursor",
+      "in": "query"
+    },
+    "Limit": {
+      "maximum": 1000,
+      "minimum": 1,
+      "type": "integer",
+      "format": "int64",
+      "default": 100,
+      "description": "How many to a page, at most.",
+      "name": "limit",
+      "in": "query"
+    },
     "Name": {
       "maxLength": 256,
       "type": "string",
@@ -2304,11 +5485,31 @@ func init() {
       "name": "name",
       "in": "path",
       "required": true
+    },
+    "Window": {
+      "name": "body",
+      "in": "body",
+      "required": true,
+      "schema": {
+        "$ref": "#/definitions/WindowOrder"
+      }
     }
   },
   "responses": {
+    "BookFailed": {
+      "description": "The booking system didn't do it; the message has its words.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    },
+    "Changed": {
+      "description": "It is done; the report as it is now.",
+      "schema": {
+        "$ref": "#/definitions/ExperimentReport"
+      }
+    },
     "Error": {
-      "description": "401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
       "schema": {
         "$ref": "#/definitions/Error"
       }
@@ -2318,6 +5519,20 @@ func init() {
       "schema": {
         "$ref": "#/definitions/Error"
       }
+    },
+    "NotThere": {
+      "description": "There is nothing like it.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    }
+  },
+  "securityDefinitions": {
+    "admin": {
+      "description": "` + "`" + `Bearer \u003ctoken\u003e` + "`" + `, with the scope ` + "`" + `status:admin` + "`" + ` and a subject",
+      "type": "apiKey",
+      "name": "Authorization",
+      "in": "header"
     }
   }
 }`))

@@ -4,6 +4,7 @@ package operations
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -38,6 +39,39 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 		JSONConsumer: runtime.JSONConsumer(),
 
 		JSONProducer: runtime.JSONProducer(),
+		TextEventStreamProducer: runtime.ProducerFunc(func(w io.Writer, data any) error {
+			_ = w
+			_ = data
+
+			return errors.NotImplemented("textEventStream producer has not yet been implemented")
+		}),
+
+		AcknowledgeExperimentHandler: AcknowledgeExperimentHandlerFunc(func(params AcknowledgeExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation AcknowledgeExperiment has not yet been implemented")
+		}),
+
+		AddMaintenanceHandler: AddMaintenanceHandlerFunc(func(params AddMaintenanceParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation AddMaintenance has not yet been implemented")
+		}),
+
+		ChangeMaintenanceHandler: ChangeMaintenanceHandlerFunc(func(params ChangeMaintenanceParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation ChangeMaintenance has not yet been implemented")
+		}),
+
+		FollowLiveHandler: FollowLiveHandlerFunc(func(params FollowLiveParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation FollowLive has not yet been implemented")
+		}),
 
 		GetExperimentHandler: GetExperimentHandlerFunc(func(params GetExperimentParams) middleware.Responder {
 			_ = params
@@ -45,10 +79,35 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 			return middleware.NotImplemented("operation GetExperiment has not yet been implemented")
 		}),
 
+		GetExperimentHistoryHandler: GetExperimentHistoryHandlerFunc(func(params GetExperimentHistoryParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation GetExperimentHistory has not yet been implemented")
+		}),
+
+		GetMailHandler: GetMailHandlerFunc(func(params GetMailParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation GetMail has not yet been implemented")
+		}),
+
 		GetSystemHandler: GetSystemHandlerFunc(func(params GetSystemParams) middleware.Responder {
 			_ = params
 
 			return middleware.NotImplemented("operation GetSystem has not yet been implemented")
+		}),
+
+		HoldExperimentHandler: HoldExperimentHandlerFunc(func(params HoldExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation HoldExperiment has not yet been implemented")
+		}),
+
+		ListActsHandler: ListActsHandlerFunc(func(params ListActsParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation ListActs has not yet been implemented")
 		}),
 
 		ListEventsHandler: ListEventsHandlerFunc(func(params ListEventsParams) middleware.Responder {
@@ -68,6 +127,69 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 
 			return middleware.NotImplemented("operation ListExperiments has not yet been implemented")
 		}),
+
+		ListMailsHandler: ListMailsHandlerFunc(func(params ListMailsParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation ListMails has not yet been implemented")
+		}),
+
+		ListMaintenanceHandler: ListMaintenanceHandlerFunc(func(params ListMaintenanceParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation ListMaintenance has not yet been implemented")
+		}),
+
+		ReleaseExperimentHandler: ReleaseExperimentHandlerFunc(func(params ReleaseExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation ReleaseExperiment has not yet been implemented")
+		}),
+
+		RemoveMaintenanceHandler: RemoveMaintenanceHandlerFunc(func(params RemoveMaintenanceParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation RemoveMaintenance has not yet been implemented")
+		}),
+
+		SendTestMailHandler: SendTestMailHandlerFunc(func(params SendTestMailParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation SendTestMail has not yet been implemented")
+		}),
+
+		SilenceExperimentHandler: SilenceExperimentHandlerFunc(func(params SilenceExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation SilenceExperiment has not yet been implemented")
+		}),
+
+		UnacknowledgeExperimentHandler: UnacknowledgeExperimentHandlerFunc(func(params UnacknowledgeExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation UnacknowledgeExperiment has not yet been implemented")
+		}),
+
+		UnsilenceExperimentHandler: UnsilenceExperimentHandlerFunc(func(params UnsilenceExperimentParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation UnsilenceExperiment has not yet been implemented")
+		}),
+
+		// Applies when the "Authorization" header is set
+		AdminAuth: func(token string) (any, error) {
+			_ = token
+
+			return nil, errors.NotImplemented("api key auth (admin) Authorization from header param [Authorization] has not yet been implemented")
+		},
+		// default authorizer is authorized meaning no requests are blocked
+		APIAuthorizer: security.Authorized(),
 	}
 }
 
@@ -80,10 +202,17 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 // Without one the answer is 401, with one that lacks the scope 403, and after
 // too many wrong ones 429 with `Retry-After`.
 //
-// **Errors** have the status that fits and the body `{code, message}`, on
-// unknown routes too. A bad parameter is 422 and the message names it.
+// **Changing** something needs a token with the scope `status:admin` and a
+// subject: who it says it is, is written down and told. On a server without
+// `STATUS_SECRET_STATUS` nothing can be changed (403), nor can it from another
+// site's page (403). A change is in all later answers once it is answered.
+// Bodies are JSON of at most 64 KiB; a field that isn't known is refused.
 //
-// **Times** are RFC 3339 in UTC. A time that is not known is left out.
+// **Errors** have the status that fits and the body `{code, message}`, on
+// unknown routes too. A bad parameter or field is 422 and the message names it.
+//
+// **Times** are RFC 3339 in UTC. A time that is not known is left out. Bodies
+// may have another offset than UTC, but not none.
 //
 // **Compression and caching.** Answers come as gzip or zstd where accepted, and
 // carry a strong `ETag`: a request with `If-None-Match` is answered 304 while
@@ -92,7 +221,10 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 // Apart from this base path the same server answers `GET /healthz` (200 while
 // the process can answer), `GET /readyz` (200, or 503 with the reasons why it
 // can't do its work: `{code, message, ready, reasons[]}`) and, under `/`, the
-// status page. This document is served as `swagger.json` under the base path.
+// status page. Like the API, for those who may read: `GET /badge/{name}.svg`
+// shows an experiment's state in words and colour, `GET /feed.atom` has the
+// latest 50 events, `GET /mail.html?id=` is the HTML part of a mail, to be framed
+// by the page. This document is served as `swagger.json` under the base path.
 type LabstatusAPI struct {
 	spec            *loads.Document
 	context         *middleware.Context
@@ -124,17 +256,59 @@ type LabstatusAPI struct {
 	// JSONProducer registers a producer for the following mime types:
 	//   - application/json
 	JSONProducer runtime.Producer
+	// TextEventStreamProducer registers a producer for the following mime types:
+	//   - text/event-stream
+	TextEventStreamProducer runtime.Producer
 
+	// AdminAuth registers a function that takes a token and returns a principal
+	// it performs authentication based on an api key Authorization provided in the header
+	AdminAuth func(string) (any, error)
+
+	// APIAuthorizer provides access control (ACL/RBAC/ABAC) by providing access to the request and authenticated principal
+	APIAuthorizer runtime.Authorizer
+
+	// AcknowledgeExperimentHandler sets the operation handler for the acknowledge experiment operation
+	AcknowledgeExperimentHandler AcknowledgeExperimentHandler
+	// AddMaintenanceHandler sets the operation handler for the add maintenance operation
+	AddMaintenanceHandler AddMaintenanceHandler
+	// ChangeMaintenanceHandler sets the operation handler for the change maintenance operation
+	ChangeMaintenanceHandler ChangeMaintenanceHandler
+	// FollowLiveHandler sets the operation handler for the follow live operation
+	FollowLiveHandler FollowLiveHandler
 	// GetExperimentHandler sets the operation handler for the get experiment operation
 	GetExperimentHandler GetExperimentHandler
+	// GetExperimentHistoryHandler sets the operation handler for the get experiment history operation
+	GetExperimentHistoryHandler GetExperimentHistoryHandler
+	// GetMailHandler sets the operation handler for the get mail operation
+	GetMailHandler GetMailHandler
 	// GetSystemHandler sets the operation handler for the get system operation
 	GetSystemHandler GetSystemHandler
+	// HoldExperimentHandler sets the operation handler for the hold experiment operation
+	HoldExperimentHandler HoldExperimentHandler
+	// ListActsHandler sets the operation handler for the list acts operation
+	ListActsHandler ListActsHandler
 	// ListEventsHandler sets the operation handler for the list events operation
 	ListEventsHandler ListEventsHandler
 	// ListExperimentEventsHandler sets the operation handler for the list experiment events operation
 	ListExperimentEventsHandler ListExperimentEventsHandler
 	// ListExperimentsHandler sets the operation handler for the list experiments operation
 	ListExperimentsHandler ListExperimentsHandler
+	// ListMailsHandler sets the operation handler for the list mails operation
+	ListMailsHandler ListMailsHandler
+	// ListMaintenanceHandler sets the operation handler for the list maintenance operation
+	ListMaintenanceHandler ListMaintenanceHandler
+	// ReleaseExperimentHandler sets the operation handler for the release experiment operation
+	ReleaseExperimentHandler ReleaseExperimentHandler
+	// RemoveMaintenanceHandler sets the operation handler for the remove maintenance operation
+	RemoveMaintenanceHandler RemoveMaintenanceHandler
+	// SendTestMailHandler sets the operation handler for the send test mail operation
+	SendTestMailHandler SendTestMailHandler
+	// SilenceExperimentHandler sets the operation handler for the silence experiment operation
+	SilenceExperimentHandler SilenceExperimentHandler
+	// UnacknowledgeExperimentHandler sets the operation handler for the unacknowledge experiment operation
+	UnacknowledgeExperimentHandler UnacknowledgeExperimentHandler
+	// UnsilenceExperimentHandler sets the operation handler for the unsilence experiment operation
+	UnsilenceExperimentHandler UnsilenceExperimentHandler
 
 	// ServeError is called when an error is received, there is a default handler
 	// but you can set your own with this
@@ -211,12 +385,43 @@ func (o *LabstatusAPI) Validate() error {
 	if o.JSONProducer == nil {
 		unregistered = append(unregistered, "JSONProducer")
 	}
+	if o.TextEventStreamProducer == nil {
+		unregistered = append(unregistered, "TextEventStreamProducer")
+	}
 
+	if o.AdminAuth == nil {
+		unregistered = append(unregistered, "AuthorizationAuth")
+	}
+
+	if o.AcknowledgeExperimentHandler == nil {
+		unregistered = append(unregistered, "AcknowledgeExperimentHandler")
+	}
+	if o.AddMaintenanceHandler == nil {
+		unregistered = append(unregistered, "AddMaintenanceHandler")
+	}
+	if o.ChangeMaintenanceHandler == nil {
+		unregistered = append(unregistered, "ChangeMaintenanceHandler")
+	}
+	if o.FollowLiveHandler == nil {
+		unregistered = append(unregistered, "FollowLiveHandler")
+	}
 	if o.GetExperimentHandler == nil {
 		unregistered = append(unregistered, "GetExperimentHandler")
 	}
+	if o.GetExperimentHistoryHandler == nil {
+		unregistered = append(unregistered, "GetExperimentHistoryHandler")
+	}
+	if o.GetMailHandler == nil {
+		unregistered = append(unregistered, "GetMailHandler")
+	}
 	if o.GetSystemHandler == nil {
 		unregistered = append(unregistered, "GetSystemHandler")
+	}
+	if o.HoldExperimentHandler == nil {
+		unregistered = append(unregistered, "HoldExperimentHandler")
+	}
+	if o.ListActsHandler == nil {
+		unregistered = append(unregistered, "ListActsHandler")
 	}
 	if o.ListEventsHandler == nil {
 		unregistered = append(unregistered, "ListEventsHandler")
@@ -226,6 +431,30 @@ func (o *LabstatusAPI) Validate() error {
 	}
 	if o.ListExperimentsHandler == nil {
 		unregistered = append(unregistered, "ListExperimentsHandler")
+	}
+	if o.ListMailsHandler == nil {
+		unregistered = append(unregistered, "ListMailsHandler")
+	}
+	if o.ListMaintenanceHandler == nil {
+		unregistered = append(unregistered, "ListMaintenanceHandler")
+	}
+	if o.ReleaseExperimentHandler == nil {
+		unregistered = append(unregistered, "ReleaseExperimentHandler")
+	}
+	if o.RemoveMaintenanceHandler == nil {
+		unregistered = append(unregistered, "RemoveMaintenanceHandler")
+	}
+	if o.SendTestMailHandler == nil {
+		unregistered = append(unregistered, "SendTestMailHandler")
+	}
+	if o.SilenceExperimentHandler == nil {
+		unregistered = append(unregistered, "SilenceExperimentHandler")
+	}
+	if o.UnacknowledgeExperimentHandler == nil {
+		unregistered = append(unregistered, "UnacknowledgeExperimentHandler")
+	}
+	if o.UnsilenceExperimentHandler == nil {
+		unregistered = append(unregistered, "UnsilenceExperimentHandler")
 	}
 
 	if len(unregistered) > 0 {
@@ -242,12 +471,20 @@ func (o *LabstatusAPI) ServeErrorFor(operationID string) func(http.ResponseWrite
 
 // AuthenticatorsFor gets the authenticators for the specified security schemes
 func (o *LabstatusAPI) AuthenticatorsFor(schemes map[string]spec.SecurityScheme) map[string]runtime.Authenticator {
-	return nil
+	result := make(map[string]runtime.Authenticator)
+	for name := range schemes {
+		if name == "admin" {
+			scheme := schemes[name]
+			result[name] = o.APIKeyAuthenticator(scheme.Name, scheme.In, o.AdminAuth)
+		}
+	}
+
+	return result
 }
 
 // Authorizer returns the registered authorizer
 func (o *LabstatusAPI) Authorizer() runtime.Authorizer {
-	return nil
+	return o.APIAuthorizer
 }
 
 // ConsumersFor gets the consumers for the specified media types.
@@ -274,8 +511,11 @@ func (o *LabstatusAPI) ConsumersFor(mediaTypes []string) map[string]runtime.Cons
 func (o *LabstatusAPI) ProducersFor(mediaTypes []string) map[string]runtime.Producer {
 	result := make(map[string]runtime.Producer, len(mediaTypes))
 	for _, mt := range mediaTypes {
-		if mt == "application/json" {
+		switch mt {
+		case "application/json":
 			result["application/json"] = o.JSONProducer
+		case "text/event-stream":
+			result["text/event-stream"] = o.TextEventStreamProducer
 		}
 
 		if p, ok := o.customProducers[mt]; ok {
@@ -317,6 +557,22 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers = make(map[string]map[string]http.Handler)
 	}
 
+	if o.handlers["PUT"] == nil {
+		o.handlers["PUT"] = make(map[string]http.Handler)
+	}
+	o.handlers["PUT"]["/experiments/{name}/ack"] = NewAcknowledgeExperiment(o.context, o.AcknowledgeExperimentHandler)
+	if o.handlers["POST"] == nil {
+		o.handlers["POST"] = make(map[string]http.Handler)
+	}
+	o.handlers["POST"]["/maintenance"] = NewAddMaintenance(o.context, o.AddMaintenanceHandler)
+	if o.handlers["PUT"] == nil {
+		o.handlers["PUT"] = make(map[string]http.Handler)
+	}
+	o.handlers["PUT"]["/maintenance/{id}"] = NewChangeMaintenance(o.context, o.ChangeMaintenanceHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/events/live"] = NewFollowLive(o.context, o.FollowLiveHandler)
 	if o.handlers["GET"] == nil {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
@@ -324,7 +580,23 @@ func (o *LabstatusAPI) initHandlerCache() {
 	if o.handlers["GET"] == nil {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
+	o.handlers["GET"]["/experiments/{name}/history"] = NewGetExperimentHistory(o.context, o.GetExperimentHistoryHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/mails/{id}"] = NewGetMail(o.context, o.GetMailHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
 	o.handlers["GET"]["/system"] = NewGetSystem(o.context, o.GetSystemHandler)
+	if o.handlers["PUT"] == nil {
+		o.handlers["PUT"] = make(map[string]http.Handler)
+	}
+	o.handlers["PUT"]["/experiments/{name}/hold"] = NewHoldExperiment(o.context, o.HoldExperimentHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/audit"] = NewListActs(o.context, o.ListActsHandler)
 	if o.handlers["GET"] == nil {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
@@ -337,6 +609,38 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
 	o.handlers["GET"]["/experiments"] = NewListExperiments(o.context, o.ListExperimentsHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/mails"] = NewListMails(o.context, o.ListMailsHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/maintenance"] = NewListMaintenance(o.context, o.ListMaintenanceHandler)
+	if o.handlers["DELETE"] == nil {
+		o.handlers["DELETE"] = make(map[string]http.Handler)
+	}
+	o.handlers["DELETE"]["/experiments/{name}/hold"] = NewReleaseExperiment(o.context, o.ReleaseExperimentHandler)
+	if o.handlers["DELETE"] == nil {
+		o.handlers["DELETE"] = make(map[string]http.Handler)
+	}
+	o.handlers["DELETE"]["/maintenance/{id}"] = NewRemoveMaintenance(o.context, o.RemoveMaintenanceHandler)
+	if o.handlers["POST"] == nil {
+		o.handlers["POST"] = make(map[string]http.Handler)
+	}
+	o.handlers["POST"]["/mail/test"] = NewSendTestMail(o.context, o.SendTestMailHandler)
+	if o.handlers["PUT"] == nil {
+		o.handlers["PUT"] = make(map[string]http.Handler)
+	}
+	o.handlers["PUT"]["/experiments/{name}/silence"] = NewSilenceExperiment(o.context, o.SilenceExperimentHandler)
+	if o.handlers["DELETE"] == nil {
+		o.handlers["DELETE"] = make(map[string]http.Handler)
+	}
+	o.handlers["DELETE"]["/experiments/{name}/ack"] = NewUnacknowledgeExperiment(o.context, o.UnacknowledgeExperimentHandler)
+	if o.handlers["DELETE"] == nil {
+		o.handlers["DELETE"] = make(map[string]http.Handler)
+	}
+	o.handlers["DELETE"]["/experiments/{name}/silence"] = NewUnsilenceExperiment(o.context, o.UnsilenceExperimentHandler)
 }
 
 // Serve creates a http handler to serve the API over HTTP

@@ -39,15 +39,26 @@ type ListEventsParams struct {
 	// Max Length: 512
 	// In: query
 	Cursor *string
-	// Events to a page.
+	// Only events of this experiment.
+	// Max Length: 256
+	// In: query
+	Experiment *string
+	// How many to a page, at most.
 	// Maximum: 1000
 	// Minimum: 1
 	// In: query
 	// Default: 100
 	Limit *int64
+	// Only events whose experiment or issues contain this text, whatever the case of its letters.
+	// Max Length: 200
+	// In: query
+	Q *string
 	// Only events at or after this moment.
 	// In: query
 	Since *strfmt.DateTime
+	// Only events before this moment.
+	// In: query
+	Until *strfmt.DateTime
 }
 
 // BindRequest both binds and validates a request, it assumes that complex things implement a Validatable(strfmt.Registry) error interface
@@ -65,13 +76,28 @@ func (o *ListEventsParams) BindRequest(r *http.Request, route *middleware.Matche
 		res = append(res, err)
 	}
 
+	qExperiment, qhkExperiment, _ := qs.GetOK("experiment")
+	if err := o.bindExperiment(qExperiment, qhkExperiment, route.Formats); err != nil {
+		res = append(res, err)
+	}
+
 	qLimit, qhkLimit, _ := qs.GetOK("limit")
 	if err := o.bindLimit(qLimit, qhkLimit, route.Formats); err != nil {
 		res = append(res, err)
 	}
 
+	qQ, qhkQ, _ := qs.GetOK("q")
+	if err := o.bindQ(qQ, qhkQ, route.Formats); err != nil {
+		res = append(res, err)
+	}
+
 	qSince, qhkSince, _ := qs.GetOK("since")
 	if err := o.bindSince(qSince, qhkSince, route.Formats); err != nil {
+		res = append(res, err)
+	}
+
+	qUntil, qhkUntil, _ := qs.GetOK("until")
+	if err := o.bindUntil(qUntil, qhkUntil, route.Formats); err != nil {
 		res = append(res, err)
 	}
 	if len(res) > 0 {
@@ -106,6 +132,38 @@ func (o *ListEventsParams) bindCursor(rawData []string, hasKey bool, formats str
 func (o *ListEventsParams) validateCursor(formats strfmt.Registry) error {
 
 	if err := validate.MaxLength("cursor", "query", *o.Cursor, 512); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// bindExperiment binds and validates parameter Experiment from query.
+func (o *ListEventsParams) bindExperiment(rawData []string, hasKey bool, formats strfmt.Registry) error {
+	var raw string
+	if len(rawData) > 0 {
+		raw = rawData[len(rawData)-1]
+	}
+
+	// Required: false
+	// AllowEmptyValue: false
+
+	if raw == "" { // empty values pass all other validations
+		return nil
+	}
+	o.Experiment = &raw
+
+	if err := o.validateExperiment(formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// validateExperiment carries out validations for parameter Experiment
+func (o *ListEventsParams) validateExperiment(formats strfmt.Registry) error {
+
+	if err := validate.MaxLength("experiment", "query", *o.Experiment, 256); err != nil {
 		return err
 	}
 
@@ -154,6 +212,38 @@ func (o *ListEventsParams) validateLimit(formats strfmt.Registry) error {
 	return nil
 }
 
+// bindQ binds and validates parameter Q from query.
+func (o *ListEventsParams) bindQ(rawData []string, hasKey bool, formats strfmt.Registry) error {
+	var raw string
+	if len(rawData) > 0 {
+		raw = rawData[len(rawData)-1]
+	}
+
+	// Required: false
+	// AllowEmptyValue: false
+
+	if raw == "" { // empty values pass all other validations
+		return nil
+	}
+	o.Q = &raw
+
+	if err := o.validateQ(formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// validateQ carries out validations for parameter Q
+func (o *ListEventsParams) validateQ(formats strfmt.Registry) error {
+
+	if err := validate.MaxLength("q", "query", *o.Q, 200); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // bindSince binds and validates parameter Since from query.
 func (o *ListEventsParams) bindSince(rawData []string, hasKey bool, formats strfmt.Registry) error {
 	var raw string
@@ -186,6 +276,43 @@ func (o *ListEventsParams) bindSince(rawData []string, hasKey bool, formats strf
 func (o *ListEventsParams) validateSince(formats strfmt.Registry) error {
 
 	if err := validate.FormatOf("since", "query", "date-time", o.Since.String(), formats); err != nil {
+		return err
+	}
+	return nil
+}
+
+// bindUntil binds and validates parameter Until from query.
+func (o *ListEventsParams) bindUntil(rawData []string, hasKey bool, formats strfmt.Registry) error {
+	var raw string
+	if len(rawData) > 0 {
+		raw = rawData[len(rawData)-1]
+	}
+
+	// Required: false
+	// AllowEmptyValue: false
+
+	if raw == "" { // empty values pass all other validations
+		return nil
+	}
+
+	// Format: date-time
+	value, err := formats.Parse("date-time", raw)
+	if err != nil {
+		return errors.InvalidType("until", "query", "strfmt.DateTime", raw)
+	}
+	o.Until = (value.(*strfmt.DateTime))
+
+	if err := o.validateUntil(formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// validateUntil carries out validations for parameter Until
+func (o *ListEventsParams) validateUntil(formats strfmt.Registry) error {
+
+	if err := validate.FormatOf("until", "query", "date-time", o.Until.String(), formats); err != nil {
 		return err
 	}
 	return nil

@@ -13,9 +13,12 @@ import (
 
 // ListEventsURL generates an URL for the list events operation
 type ListEventsURL struct {
-	Cursor *string
-	Limit  *int64
-	Since  *strfmt.DateTime
+	Cursor     *string
+	Experiment *string
+	Limit      *int64
+	Q          *string
+	Since      *strfmt.DateTime
+	Until      *strfmt.DateTime
 
 	_basePath string
 	// avoid unkeyed usage
@@ -59,6 +62,14 @@ func (o *ListEventsURL) Build() (*url.URL, error) {
 		qs.Set("cursor", cursorQ)
 	}
 
+	var experimentQ string
+	if o.Experiment != nil {
+		experimentQ = *o.Experiment
+	}
+	if experimentQ != "" {
+		qs.Set("experiment", experimentQ)
+	}
+
 	var limitQ string
 	if o.Limit != nil {
 		limitQ = conv.FormatInteger(*o.Limit)
@@ -67,12 +78,28 @@ func (o *ListEventsURL) Build() (*url.URL, error) {
 		qs.Set("limit", limitQ)
 	}
 
+	var qQ string
+	if o.Q != nil {
+		qQ = *o.Q
+	}
+	if qQ != "" {
+		qs.Set("q", qQ)
+	}
+
 	var sinceQ string
 	if o.Since != nil {
 		sinceQ = o.Since.String()
 	}
 	if sinceQ != "" {
 		qs.Set("since", sinceQ)
+	}
+
+	var untilQ string
+	if o.Until != nil {
+		untilQ = o.Until.String()
+	}
+	if untilQ != "" {
+		qs.Set("until", untilQ)
 	}
 
 	_result.RawQuery = qs.Encode()

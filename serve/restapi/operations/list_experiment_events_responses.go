@@ -138,7 +138,7 @@ func (o *ListExperimentEventsNotFound) WriteResponse(rw http.ResponseWriter, pro
 	}
 }
 
-// ListExperimentEventsDefault 401 no valid token, 403 the token lacks the scope, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 422 bad parameter, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.
+// ListExperimentEventsDefault 401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.
 //
 // swagger:response listExperimentEventsDefault
 type ListExperimentEventsDefault struct {

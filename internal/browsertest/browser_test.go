@@ -1,0 +1,92 @@
+package browsertest
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// cure is what mends a machine on which these tests can't run.
+const cure = "run scripts/browser-setup.sh, as scripts/test.sh does"
+
+// patience is with a browser on a machine that does many other things at once.
+const patience = 20 * time.Second
+
+// chromium is the one browser of this run, which TestMain ends.
+var chromium browserProcess
+
+type browserProcess struct {
+	once sync.Once
+	ctx  context.Context
+	err  error
+	stop func()
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of a test's time is the page's: it waits for the next second, or for a frame.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	if chromium.stop != nil {
+		chromium.stop()
+	}
+	os.Exit(status)
+}
+
+// context starts the browser when it is first asked for.
+func (b *browserProcess) context() (context.Context, error) {
+	b.once.Do(func() { b.err = b.start() })
+	return b.ctx, b.err
+}
+
+// flags keep the browser to its task: no window, no updates, no questions, and no
+// name that leads anywhere but to this machine. The profile is a temporary one.
+var flags = map[string]any{
+	"headless": true, "no-sandbox": true, "disable-gpu": true, "disable-quic": true, "no-first-run": true,
+	"no-default-browser-check": true, "disable-background-networking": true, "disable-component-update": true,
+	"disable-sync": true, "disable-extensions": true, "disable-default-apps": true, "disable-dev-shm-usage": true,
+	"disable-domain-reliability": true, "mute-audio": true, "hide-scrollbars": true, "disable-background-timer-throttling": true,
+	"disable-renderer-backgrounding": true, "disable-backgrounding-occluded-windows": true,
+	"renderer-process-limit": "3", "disable-features": "SpareRendererForSitePerProcess,Translate,MediaRouter,OptimizationHints",
+	"host-resolver-rules": "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "lang": "en-GB",
+}
+
+func (b *browserProcess) start() error {
+	path, err := findChromium()
+	if err != nil {
+		return err
+	}
+	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience), chromedp.Env("TZ=Europe/London")}
+	for name, value := range flags {
+		options = append(options, chromedp.Flag(name, value))
+	}
+	allocated, endAllocated := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, end := chromedp.NewContext(allocated)
+	b.ctx, b.stop = ctx, func() {
+		end()
+		endAllocated()
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", path, err)
+	}
+	return nil
+}
+
+func findChromium() (string, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("there is no Chromium: " + cure)
+}
