@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // maintenance names places; not every host knows them
 
 	"github.com/spf13/cobra"
 )

@@ -17,7 +17,11 @@ import (
 
 // act has the engine take in what a person did.
 func (a *App) act(ctx context.Context, act health.Act) error {
-	if err := a.loop.ask(ctx, act); err != nil {
+	err := a.loop.ask(ctx, act)
+	if no, is := errors.AsType[*refused](err); is {
+		return &serve.ActError{Status: http.StatusConflict, Message: no.why}
+	}
+	if err != nil {
 		return &serve.ActError{Status: http.StatusServiceUnavailable, Message: "not taken in: " + err.Error()}
 	}
 	return nil
@@ -28,7 +32,7 @@ func (a *App) act(ctx context.Context, act health.Act) error {
 // before the act is, so that it never opens what has just been taken off.
 func (a *App) hold(ctx context.Context, name string, resources []string, by, reason string) error {
 	act := health.Act{Kind: health.ActHold, By: by, Experiment: name, Text: reason}
-	words := reason + " (" + by + ")"
+	words := health.HoldReason(reason, by)
 	if reason == "" {
 		act.Kind = health.ActRelease
 		words = health.OwnReason + " given back by " + by + ", its streams decide"

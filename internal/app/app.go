@@ -63,7 +63,7 @@ type App struct {
 	started time.Time
 
 	store    store.Store
-	storeIs  serve.StoreInfo // kind, and what was wrong with the one that was asked for
+	late     *store.Late // the store, where it could not be opened at the start; else nil
 	journal  *journal
 	loop     *loop
 	relay    *stats.Subscriber

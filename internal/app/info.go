@@ -25,9 +25,13 @@ const (
 
 // system tells how the server itself is doing.
 func (a *App) system() serve.SystemInfo {
-	info := serve.SystemInfo{Version: a.o.Version, Started: a.started, Store: a.storeIs, Warnings: a.o.Warnings}
+	info := serve.SystemInfo{Version: a.o.Version, Started: a.started, Warnings: a.o.Warnings}
 	j := a.journal.Status()
-	info.Store.OK = j.FailingSince.IsZero() && a.storeIs.LastErr == ""
+	kind, why := a.storeKind()
+	info.Store.Kind, info.Store.OK = kind, j.FailingSince.IsZero() && why == nil
+	if why != nil {
+		info.Store.LastErr = inMemoryOnly(why)
+	}
 	info.Store.Pending = j.Pending
 	if j.LastErr != "" {
 		info.Store.LastErr = j.LastErr
@@ -76,8 +80,8 @@ func (a *App) notReady() (reasons []string) {
 			reasons = append(reasons, "mail has been undeliverable since "+since.UTC().Format(time.RFC3339))
 		}
 	}
-	if a.storeIs.LastErr != "" {
-		reasons = append(reasons, a.storeIs.LastErr)
+	if _, why := a.storeKind(); why != nil {
+		reasons = append(reasons, inMemoryOnly(why))
 	}
 	if j := a.journal.Status(); !j.FailingSince.IsZero() {
 		reasons = append(reasons, "the store can't be written: "+j.LastErr)
@@ -94,6 +98,10 @@ func (a *App) events(ctx context.Context, name string) ([]health.Event, error) {
 		}
 	}
 	return kept, err
+}
+
+func inMemoryOnly(why error) string {
+	return "state is kept in memory only, until the store can be opened: " + why.Error()
 }
 
 // findEvents gives the API a page of events in its own words. While the store fails
@@ -122,8 +130,9 @@ func (a *App) findEvents(ctx context.Context, q serve.EventQuery) ([]health.Even
 // announce says once, at start, what a maintainer may look for in the log.
 func (a *App) announce(at net.Addr) {
 	c := a.o.Config
+	kind, _ := a.storeKind()
 	a.log.WithFields(logrus.Fields{
-		"version": a.o.Version, "listen": at.String(), "store": a.storeIs.Kind, "store_path": c.Store.String(),
+		"version": a.o.Version, "listen": at.String(), "store": kind, "store_path": c.Store.String(),
 		"book": c.Book.Audience(), "relay": c.Relay.Audience(), "jump": c.Jump.Audience(),
 	}).Info("started")
 	if len(a.mailOff) > 0 {

@@ -35,6 +35,8 @@ type loop struct {
 type message struct {
 	in   health.Input
 	done chan<- struct{} // closed once the input has been taken in; nil: nobody waits
+	// refused is filled with why an act was not taken, before done; nil: nobody asks.
+	refused *string
 }
 
 // run turns until ctx ends. What is in the inbox by then is left.
@@ -64,7 +66,10 @@ func (l *loop) lastTurn() time.Time {
 }
 
 func (l *loop) take(ctx context.Context, m message) {
-	l.turn(ctx, m.in)
+	d := l.turn(ctx, m.in)
+	if m.refused != nil {
+		*m.refused = d.Refused
+	}
 	if m.done != nil {
 		close(m.done)
 	}
@@ -85,7 +90,7 @@ func (l *loop) drain(ctx context.Context) {
 
 // turn takes in one fact. The order is the promise: what is to be kept is kept
 // first, then readers see it, then book and people are told.
-func (l *loop) turn(ctx context.Context, in health.Input) {
+func (l *loop) turn(ctx context.Context, in health.Input) health.Decision {
 	began := time.Now()
 	d := l.engine.Step(in)
 	step := time.Since(began)
@@ -105,6 +110,7 @@ func (l *loop) turn(ctx context.Context, in health.Input) {
 	if l.seen != nil {
 		l.seen(d)
 	}
+	return d
 }
 
 // mail renders what people are to be told.
@@ -165,9 +171,15 @@ func (l *loop) hand(ctx context.Context, in health.Input) {
 // ask brings in what a person did, and returns when readers can see what came of
 // it. An error says why it was not taken in, or that nobody knows.
 func (l *loop) ask(ctx context.Context, in health.Input) error {
-	done := make(chan struct{})
+	done, why := make(chan struct{}), ""
+	answer := func() error {
+		if why != "" {
+			return &refused{why}
+		}
+		return nil
+	}
 	select {
-	case l.inbox <- message{in: in, done: done}:
+	case l.inbox <- message{in: in, done: done, refused: &why}:
 	case <-l.ended:
 		return errStopping
 	case <-ctx.Done():
@@ -175,18 +187,23 @@ func (l *loop) ask(ctx context.Context, in health.Input) error {
 	}
 	select {
 	case <-done:
-		return nil
+		return answer()
 	case <-l.ended:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	select {
 	case <-done: // in the last turn
-		return nil
+		return answer()
 	default:
 		return errStopping
 	}
 }
+
+// refused is why the engine did not take an act, in words for the person.
+type refused struct{ why string }
+
+func (r *refused) Error() string { return r.why }
 
 var errStopping = errors.New("the server is stopping")
 

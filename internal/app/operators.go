@@ -159,7 +159,7 @@ func (a *App) setUpMetrics() {
 			},
 			Store: func() telemetry.StoreFigures {
 				s := a.journal.Status()
-				if a.storeIs.LastErr != "" && s.FailingSince.IsZero() { // what is in memory alone is as good as not kept
+				if _, why := a.storeKind(); why != nil && s.FailingSince.IsZero() { // what is in memory alone is as good as not kept
 					s.FailingSince = a.started
 				}
 				return telemetry.StoreFigures{FailingSince: s.FailingSince, Pending: s.Pending, Dropped: uint64(s.Dropped)}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,21 +29,15 @@ import (
 
 // openStore opens the store and reads what an earlier run kept. A store that
 // can't be opened is no reason to leave a laboratory unwatched: this run then
-// keeps its state in memory, and says so everywhere. One that another server has
-// open is: two would book and mail against each other.
+// keeps its state in memory until it can, and says so everywhere. One that another
+// server has open is: two would book and mail against each other.
 func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 	c := a.o.Config
 	o := store.Options{EventsPerExperiment: c.Health.Events, KeepHistory: c.Health.History, Log: a.log.WithField("part", "store")}
-	memory := func() (health.Kept, error) {
-		m, err := store.OpenMemory(o)
-		if err != nil {
-			return health.Kept{}, err
-		}
-		a.store, a.storeIs.Kind = m, "memory"
-		return health.Kept{}, nil
-	}
 	if c.Store.Memory {
-		return memory()
+		m, err := store.OpenMemory(o)
+		a.store = m
+		return health.Kept{}, err
 	}
 	file, err := store.Open(ctx, c.Store.Path, o)
 	if err == nil {
@@ -52,7 +47,7 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 			for _, w := range warnings {
 				a.log.WithError(w).Error("a kept record can't be read, its experiment starts afresh")
 			}
-			a.store, a.storeIs.Kind = file, "sqlite"
+			a.store = file
 			return kept, nil
 		}
 		err = errors.Join(err, file.Close())
@@ -63,9 +58,54 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 	if ctx.Err() != nil {
 		return health.Kept{}, fmt.Errorf("open the store: %w", context.Cause(ctx))
 	}
-	a.log.WithError(err).Error("state is kept in memory only: after a restart everything counts as new; mend the store and restart")
-	a.storeIs.LastErr = "state is kept in memory only, until the store is mended and the server restarted: " + err.Error()
-	return memory()
+	a.log.WithError(err).Error("state is kept in memory only until the store can be opened: after a restart before that everything counts as new")
+	a.late, err = store.NewLate(store.LateOptions{Path: c.Store.Path, Options: o, Why: err, Moved: a.takeUp})
+	a.store = a.late
+	return health.Kept{}, err
+}
+
+// takeUp takes from a file that could be opened late what people had set for a time to
+// come, and this run has not heard of.
+func (a *App) takeUp(found health.Kept) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	now, snapshot := time.Now(), a.Snapshot()
+	var acts []health.Act
+	for i := range found.System.Windows {
+		w := &found.System.Windows[i]
+		if !slices.ContainsFunc(snapshot.Windows, func(have health.Window) bool { return have.ID == w.ID }) {
+			acts = append(acts, health.Act{At: now, Kind: health.ActSetMaintenance, By: w.By, Window: w})
+		}
+	}
+	for _, r := range found.Records {
+		have := snapshot.Find(r.Name)
+		if have == nil {
+			continue
+		}
+		if s := r.Silence; s != nil && have.Silence == nil && s.Until.After(now) {
+			acts = append(acts, health.Act{At: now, Kind: health.ActSilence, By: s.By, Experiment: r.Name, Until: s.Until, Text: s.Reason})
+		}
+		if k := r.Ack; k != nil && have.Ack == nil && len(have.Issues) > 0 {
+			acts = append(acts, health.Act{At: now, Kind: health.ActAck, By: k.By, Experiment: r.Name, Text: k.Note})
+		}
+	}
+	for _, act := range acts {
+		if err := a.loop.ask(ctx, act); err != nil {
+			a.log.WithError(err).WithField("act", act.String()).Warn("what the store held from before could not be taken up: do it again")
+		}
+	}
+}
+
+// storeKind is where state is kept at the moment, and why that isn't where it was
+// asked for; nil: it is.
+func (a *App) storeKind() (kind string, why error) {
+	if a.late != nil {
+		why = a.late.Why()
+	}
+	if a.o.Config.Store.Memory || why != nil {
+		return "memory", why
+	}
+	return "sqlite", nil
 }
 
 // BookClient makes the client of book that the settings describe.

@@ -363,6 +363,8 @@ func lockFor(d time.Duration) func(t *testing.T, path string) {
 }
 
 // A file that is no database at start: the server works from memory, and says so.
+// Once it is taken away everything moves into a new one, without a restart, and
+// after a restart nothing is told again.
 func TestStoreUnusableAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, experiments("pend00"), nil)
@@ -379,6 +381,15 @@ func TestStoreUnusableAtStart(t *testing.T) {
 		if r := b.storeReport(); r.OK || !strings.Contains(r.LastError, "kept in memory only") {
 			t.Errorf("the API says %+v", r)
 		}
+		b.must(os.Remove(b.env["STATUS_STORE"]))
+		b.watch(time.Minute)
+		if r := b.storeReport(); !r.OK || r.LastError != "" {
+			t.Errorf("it can be opened now, and the API says %+v", r)
+		}
+		b.stop()
+		b.start()
+		b.watch(5 * time.Minute)
+		b.told(began, "1 new problem: pend00")
 		b.stop()
 		b.close()
 	})

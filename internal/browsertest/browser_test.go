@@ -33,7 +33,7 @@ type browserProcess struct {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of a test's time is the page's: it waits for the next second, or for a frame.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
 	status := m.Run()
@@ -52,7 +52,7 @@ func (b *browserProcess) context() (context.Context, error) {
 // flags keep the browser to its task: no window, no updates, no questions, and no
 // name that leads anywhere but to this machine. The profile is a temporary one.
 var flags = map[string]any{
-	"headless": true, "no-sandbox": true, "disable-gpu": true, "disable-quic": true, "no-first-run": true,
+	"headless": true, "no-sandbox": true, "disable-gpu": true, "disable-software-rasterizer": true, "disable-quic": true, "no-first-run": true,
 	"no-default-browser-check": true, "disable-background-networking": true, "disable-component-update": true,
 	"disable-sync": true, "disable-extensions": true, "disable-default-apps": true, "disable-dev-shm-usage": true,
 	"disable-domain-reliability": true, "mute-audio": true, "hide-scrollbars": true, "disable-background-timer-throttling": true,

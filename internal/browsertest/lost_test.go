@@ -75,17 +75,17 @@ func TestClosedServer(t *testing.T) {
 	w := newWorld(t, func(_ *world, o *serve.Options) { o.ReadAuth = o.AdminAuth })
 	tb := open(t, w.url, desk)
 	tb.forgive("status of 401", "mail.html", "elsewhere.example")
-	for _, p := range pagesToSee {
-		tb.goTo(p.path)
+	for _, path := range []string{"mails?id=one@lab.example", "experiment?name=pend31", ""} {
+		tb.goTo(path)
 		tb.shows("#token-why", "token")
-		if run[bool](tb, `/pend31|trus|spin|springs/.test(document.documentElement.outerHTML.replace(/\?name=\w+/g, ""))`) {
-			t.Errorf("%s shows something of the laboratory to everybody", p.name)
+		if run[bool](tb, `/pend31|trus|spin|springs/.test(document.documentElement.outerHTML)`) {
+			t.Errorf("%q shows something of the laboratory to everybody", path)
 		}
 	}
 	tb.click("dialog button[value=cancel]")
 	tb.shows("#lost", "reading it takes a token")
 	tb.until("who has declined isn't asked again", `await new Promise((resolve) => setTimeout(() => resolve(!document.querySelector("dialog")), 300))`)
-	tb.goTo("")
+	tb.click("#person")
 	tb.write("#token", token(t, "guest", serve.ScopeRead))
 	tb.click("dialog button.main")
 	tb.shows("#need .card", "pend31")
@@ -103,10 +103,8 @@ func TestManyPagesInOneTab(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	tb := open(t, w.url, desk)
-	for range 2 {
-		for _, path := range []string{"", "events", "maintenance", "system", "board"} {
-			tb.visit(path)
-		}
+	for _, path := range []string{"", "maintenance", "system", "", "events", "maintenance", "system", "board"} {
+		tb.visit(path)
 	}
 	run[bool](tb, `(history.go(-3), true)`)
 	tb.until("the way back leads to a page that is live", `location.pathname.endsWith("/events") && document.querySelector("#live.live")`)
