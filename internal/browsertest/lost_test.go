@@ -1,8 +1,11 @@
 package browsertest
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/page"
 
 	"labstatus/internal/health"
 	"labstatus/serve"
@@ -111,4 +114,30 @@ func TestManyPagesInOneTab(t *testing.T) {
 	w.alter("pend00", func(r *health.Report) { *r = *unwell("pend00", time.Now(), 0) },
 		health.Event{Experiment: "pend00", When: time.Now(), Issues: []string{"missing jump"}})
 	tb.shows("#list tr", "pend00")
+}
+
+// A page that nobody looks at lets go of its connection, looks in now and then so
+// that its title stays true, and is live again as soon as somebody looks.
+func TestHiddenPageLetsGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tb := open(t, w.url, desk)
+	call(tb, "have timers run twenty times as fast", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const slow = window.setTimeout;
+		window.setTimeout = (task, ms, ...given) => slow(task, (ms ?? 0) / 20, ...given);
+		Object.defineProperty(document, "hidden", {get: () => Boolean(window.away)});
+		window.look = (away) => { window.away = away; document.dispatchEvent(new Event("visibilitychange")); };`})
+	tb.visit("")
+	run[bool](tb, `(look(true), true)`)
+	follows := len(tb.asked("events/live"))
+	tb.until("it has looked in again", fmt.Sprintf(`performance.getEntriesByType("resource").filter((r) => r.name.includes("events/live")).length > %d`, follows))
+	w.alter("pend00", func(r *health.Report) { *r = *unwell("pend00", time.Now(), 0) })
+	tb.until("its title is true", `document.title.startsWith("3 of 32")`)
+	if !run[bool](tb, `document.querySelector("#lost").hidden`) {
+		t.Error("it takes its own nap for a loss")
+	}
+	run[bool](tb, `(look(false), true)`)
+	w.alter("pend01", func(r *health.Report) { *r = *unwell("pend01", time.Now(), 0) })
+	tb.shows("#need .card", "pend01")
+	tb.shows("#live", "live")
 }

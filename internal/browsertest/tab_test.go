@@ -205,7 +205,7 @@ func (tb *tab) until(what, condition string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
-	wait := fmt.Sprintf(`(async () => { while (!(%s)) await new Promise((resolve) => setTimeout(resolve, 20)); return true; })()`, condition)
+	wait := fmt.Sprintf(`(async () => { while (!(%s)) await new Promise((resolve) => setTimeout(resolve, 50)); return true; })()`, condition)
 	for {
 		done, err := chromedp.Run(ctx, chromedp.Evaluate[bool](wait, chromedp.EvalAwaitPromise))
 		switch {

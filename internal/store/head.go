@@ -72,6 +72,18 @@ func (f *file) transact(ctx context.Context, fn func(*sql.Tx) error) error {
 	return nil
 }
 
+// lightly is transact for what may be lost with the machine's power, which the disk
+// need not be waited for: it is there after a crash of ours, and with the next
+// transaction for good. The one connection that writes is ours meanwhile.
+func (f *file) lightly(ctx context.Context, fn func(*sql.Tx) error) error {
+	if _, err := f.w.ExecContext(ctx, `PRAGMA synchronous = NORMAL`); err != nil {
+		return err
+	}
+	err := f.transact(ctx, fn)
+	_, back := f.w.ExecContext(context.WithoutCancel(ctx), `PRAGMA synchronous = FULL`)
+	return errors.Join(err, back)
+}
+
 // pulse writes one row, to find out whether it can be done.
 func (f *file) pulse(ctx context.Context) error {
 	return f.transact(ctx, func(*sql.Tx) error { return nil })

@@ -54,7 +54,7 @@ func (s *SQLite) Alive(ctx context.Context, at time.Time) error {
 		now := s.alive.Load().next(at)
 		s.alive.Store(&now)
 		var row int64
-		err := f.transact(ctx, func(tx *sql.Tx) error {
+		err := f.lightly(ctx, func(tx *sql.Tx) error {
 			res, err := tx.StmtContext(ctx, f.st.lengthen).ExecContext(ctx, now.row, nanos(at))
 			if err != nil {
 				return err
