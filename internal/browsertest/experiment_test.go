@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestLastTransmissionTicks(t *testing.T) {
 	tb.visit("experiment?name=pend00")
 	age := `Number.parseInt(document.querySelector("#streams tbody td:nth-child(3)").innerText)`
 	before := run[int](tb, age)
-	tb.until("it ticks", age+" > "+quote(string(rune('0'+before))))
+	tb.until("it ticks", age+" > "+strconv.Itoa(before))
 	w.alter("pend00", func(r *health.Report) {
 		r.LastCheckedStreams = time.Now()
 		r.Streams[0].LastActive = time.Now()
