@@ -18,7 +18,7 @@ import (
 const cure = "run scripts/browser-setup.sh, as scripts/test.sh does"
 
 // patience is with a browser on a machine that does many other things at once.
-const patience = 20 * time.Second
+const patience = 45 * time.Second
 
 // chromium is the one browser of this run, which TestMain ends.
 var chromium browserProcess

@@ -9,7 +9,7 @@ import { fromLocal, localValue, now } from "./time.js";
 const hour = 3600e3;
 
 /** Ends of a silence to choose from, as [words, moment]. */
-export function ends(from = now()) {
+function ends(from = now()) {
   const morning = new Date(from);
   morning.setHours(9, 0, 0, 0);
   if (morning.getTime() <= from + hour) morning.setDate(morning.getDate() + 1);

@@ -5,7 +5,7 @@ import { learnClock } from "./time.js";
 const base = "api/v1/";
 
 /** A call that the server refused, or that didn't reach it (status 0), in words for a person. */
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;

@@ -18,7 +18,7 @@ const meanings = {
 };
 
 /** The parts of the intervals between two moments, in ms. */
-export function within(intervals, from, to) {
+function within(intervals, from, to) {
   const parts = [];
   for (const one of intervals) {
     const begin = Math.max(ms(one.from), from);
@@ -29,14 +29,14 @@ export function within(intervals, from, to) {
 }
 
 /** How long it was each, in ms; maintenance counts as such whatever the state was. */
-export function sums(parts) {
+function sums(parts) {
   const sum = { healthy: 0, unhealthy: 0, flapping: 0, unknown: 0, starting: 0, unwatched: 0, maintenance: 0 };
   for (const part of parts) sum[part.maintenance ? "maintenance" : part.state] += part.to - part.from;
   return sum;
 }
 
 /** The same in words: what was wrong, and what is left out of the uptime. */
-export function inWords(parts) {
+function inWords(parts) {
   const sum = sums(parts);
   const wrong = parts.filter((part) => !part.maintenance && (part.state === "unhealthy" || part.state === "flapping"));
   const words = [wrong.length

@@ -77,7 +77,7 @@ export function fill(parent, ...children) {
 const keyOf = (node) => node.dataset?.key;
 
 /** Alters one node to be like another of the same kind. */
-export function alter(have, want) {
+function alter(have, want) {
   if (have.nodeType !== Node.ELEMENT_NODE) {
     if (have.data !== want.data) have.data = want.data;
     return;

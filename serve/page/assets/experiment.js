@@ -9,10 +9,11 @@ import { failed, shell, title } from "./shell.js";
 import { followOne } from "./sync.js";
 import { hearActs } from "./acts.js";
 import { onToken } from "./token.js";
+import { booking, jump, streams } from "./parts.js";
 import { say } from "./say.js";
 import { lab, watch } from "./store.js";
-import { age, clockTime, each, left, ms, now } from "./time.js";
-import { bookingWords, isWrong, percent, stateSentence } from "./words.js";
+import { age, clockTime, each, ms, now } from "./time.js";
+import { isWrong, percent, stateSentence } from "./words.js";
 
 const name = new URLSearchParams(location.search).get("name") ?? "";
 const historyEvery = 60e3;
@@ -65,14 +66,15 @@ function take(fresh) {
 function show() {
   fill($("#title"), sign(report.state), named(name), el("span.quiet", null, ` ${report.state} for `, age(ms(report.since))));
   title(`${name} ${report.state}`, isWrong(report) ? "bad" : report.state === "healthy" ? "good" : "unsure");
-  put($("#lead"), `${stateSentence(report)}.${report.uptime_24h === undefined || report.uptime_24h === null ? "" : ` In the last 24 hours it was well for ${percent(report.uptime_24h)} of the time that is known.`}`);
+  const day = report.uptime_24h ?? null;
+  put($("#lead"), `${stateSentence(report)}.${day === null ? "" : ` In the last 24 hours it was well for ${percent(day)} of the time that is known.`}`);
   fill($("#wrong"), issueList(report), marks(report));
   showActs();
   const asOf = Math.max(ms(report.last_checked_streams) || 0, ms(report.last_checked_jump) || 0);
   fill($("#asof"), asOf ? ["As of ", clockTime(asOf), ", ", age(asOf), " ago"] : "It has not been checked yet");
-  fill($("#streamlist"), streams());
-  fill($("#jumpline"), jump());
-  fill($("#bookinglist"), booking());
+  fill($("#streamlist"), streams(report));
+  fill($("#jumpline"), jump(report));
+  fill($("#bookinglist"), booking(report));
   showRaw();
 }
 
@@ -84,53 +86,6 @@ function showActs() {
   }
   fill(group, actButtons(report), el("p", { "data-key": "plan" },
     el("a", { href: `maintenance?${new URLSearchParams({ names: name })}` }, "Plan maintenance for it…")));
-}
-
-function streams() {
-  if (!report.streams.length) return el("p.quiet", null, "None is connected and none is required.");
-  return table("Streams", ["Stream", "Now", "Last transmission", "Connection"], report.streams.map((s) => ({
-    key: s.topic, of: s.verdict,
-    cells: [
-      [named(s.topic), " ", el("small", null, s.required ? "required" : "optional")],
-      [sign(s.verdict), s.verdict, s.verdict === "unknown"
-        ? el("small", null, s.ok ? " was ok" : " was not ok")
-        : s.since ? el("small", null, " for ", age(ms(s.since))) : null],
-      [s.last_active ? [age(ms(s.last_active)), " ago"] : "never seen"],
-      connection(report.stream_reports[s.topic], s.connected, true),
-    ],
-  })));
-}
-
-function connection(c, connected, figures) {
-  if (!connected || !c) return ["not connected"];
-  const facts = [];
-  if (c.connected) facts.push(["for ", age(ms(c.connected))]);
-  if (c.expires_at) facts.push(["token ends in ", left(ms(c.expires_at))]);
-  const { fps, size, never } = c.stats?.tx ?? {};
-  if (figures && !c.stats_known) facts.push("no statistics are given: only its presence is known");
-  else if (figures && never) facts.push("has sent nothing yet");
-  else if (figures && fps !== undefined && fps !== null) facts.push(`${fps}\u00a0messages/s of ${size ?? "?"}\u00a0bytes, mean since it connected`);
-  return [
-    facts.map((fact, i) => [i ? " · " : null, fact]),
-    el("small.facts", null, named(c.user_agent || "no user agent"), c.remote_addr ? [" from ", named(c.remote_addr)] : null,
-      c.scopes?.length ? [" may ", c.scopes.map((scope, i) => [i ? ", " : null, named(scope)])] : null),
-  ];
-}
-
-function jump() {
-  const word = !report.jump_known ? "unknown" : report.jump_ok ? "ok" : "missing";
-  const there = Boolean(report.jump_report.connected);
-  return el("p", null, sign(word), word, word === "unknown" ? (report.jump_ok ? ", was ok" : ", was not ok or not seen yet") : null,
-    " · ", connection(report.jump_report, there, false));
-}
-
-function booking() {
-  if (!report.resources.length) return el("p.quiet", null, "It is not in the booking system.");
-  return table("Booking", ["Resource", "Booking", "Requires"], report.resources.map((r) => ({
-    key: r.name,
-    cells: [[named(r.name)], [named(bookingWords(r)), r.read_at ? el("small", null, " read ", age(ms(r.read_at)), " ago") : null],
-      r.required.length ? r.required.map((topic, i) => [i ? ", " : null, named(topic)]) : ["nothing"]],
-  })));
 }
 
 function showRaw() {
@@ -196,7 +151,8 @@ function showMissing() {
   title("No such experiment", "unsure");
   $("#main").replaceChildren(
     el("h1", null, "There is no experiment ", named(name)),
-    el("p", null, "Experiments are named by their topic stub, such as pend00. One that is in neither the manifest nor any report is forgotten after a while. If it appears, it is shown here."),
+    el("p", null, "Experiments are named by their topic stub, such as pend00. One that is in neither the manifest nor any report ",
+      "is forgotten after a while. If it appears, it is shown here."),
     el("p", null, el("a", { href: "./" }, "All experiments")));
 }
 

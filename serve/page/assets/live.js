@@ -2,13 +2,12 @@
 // own, as the browser's EventSource can't send a token. A server that is lost is said
 // to be, and followed again as soon as it answers.
 import { headers } from "./api.js";
+import { enqueue, onMessages } from "./queue.js";
 import { ask, forget, onToken, token } from "./token.js";
 import { each, learnClock, now } from "./time.js";
 
 const silence = 35e3; // without any message for that long, the server is lost
 const patience = 6e3; // without a connection for that long, it is said
-const atOnce = 8; // ms of a frame that messages may take
-const mostQueued = 64 << 20; // characters that wait to be taken in
 
 // A browser has few connections to one server. A page that nobody looks at lets go of
 // its own, and only looks in now and then, so that its title stays true.
@@ -50,6 +49,11 @@ export function follow(given, filter = wants) {
   handlers = given;
   wants = filter;
   broken = Date.now();
+  onMessages(taken, () => {
+    lastID = "";
+    abort?.abort();
+    handlers.reset?.({});
+  });
   run();
   each(watchOver);
   onToken(() => { abort?.abort(); again(); });
@@ -165,69 +169,19 @@ async function read(reader) {
         text = from ? text.slice(from) : text;
         break;
       }
-      enqueue(parseMessage(text.slice(from, end)));
+      enqueue(text.slice(from, end));
       from = end + 2;
     }
   }
 }
 
-/** One message: its fields, with the data still as text. Comments have none. */
-export function parseMessage(block) {
-  const message = { event: "message", data: "", id: "" };
-  const data = [];
-  for (const line of block.split("\n")) {
-    const colon = line.indexOf(":");
-    if (colon === 0) continue;
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (field === "data") data.push(value);
-    else if (field === "event" || field === "id") message[field] = value;
+function taken({ event, data, id }) {
+  if (id) lastID = id;
+  const handle = handlers[event];
+  if (!handle || !wants(event, data)) return;
+  try {
+    handle(JSON.parse(data), resumed);
+  } catch (fault) {
+    console.error(`a live message of kind ${event} could not be taken in`, fault);
   }
-  message.data = data.join("\n");
-  return message;
-}
-
-const queue = [];
-let queued = 0;
-let pumping = false;
-
-function enqueue(message) {
-  if (!message.data) return;
-  queue.push(message);
-  queued += message.data.length;
-  if (queued > mostQueued) {
-    // We don't keep up: what is known anew is less than what waits.
-    queue.length = queued = 0;
-    lastID = "";
-    abort?.abort();
-    handlers.reset?.({});
-    return;
-  }
-  if (!pumping) {
-    pumping = true;
-    soon(pump);
-  }
-}
-
-const soon = (task) => (document.hidden ? setTimeout(task, 250) : requestAnimationFrame(task));
-
-/** Takes messages in, for a part of each frame, so that a flood of them leaves room for the reader. */
-function pump() {
-  const until = performance.now() + (document.hidden ? 200 : atOnce);
-  let next = 0;
-  while (next < queue.length && (next === 0 || performance.now() < until)) {
-    const { event, data, id } = queue[next++];
-    queued -= data.length;
-    if (id) lastID = id;
-    const handle = handlers[event];
-    if (!handle || !wants(event, data)) continue;
-    try {
-      handle(JSON.parse(data), resumed);
-    } catch (fault) {
-      console.error(`a live message of kind ${event} could not be taken in`, fault);
-    }
-  }
-  queue.splice(0, next);
-  pumping = queue.length > 0;
-  if (pumping) soon(pump);
 }

@@ -111,11 +111,13 @@ async function choose(id) {
   }
 }
 
+const fates = { sent: ["sent", "good"], failed: ["given up", "bad"], queued: ["queued", "unsure"] };
+
 function showMail(mail) {
   const place = $("#mail");
   const recipients = table("Recipients", ["Recipient", "Fate", "Attempts", "The mail server's words"], mail.recipients.map((r) => ({
     key: r.address,
-    cells: [[named(r.address)], [sign({ sent: "good", failed: "bad", queued: "unsure" }[r.fate]), { sent: "sent", failed: "given up", queued: "queued" }[r.fate], r.done ? [" ", when(ms(r.done))] : null],
+    cells: [[named(r.address)], [sign(fates[r.fate][1]), fates[r.fate][0], r.done ? [" ", when(ms(r.done))] : null],
       [r.attempts], [r.last_error ? named(r.last_error) : el("span.quiet", null, "none")]],
   })));
   if (shown?.id === mail.id) { // the frame is left alone
@@ -140,7 +142,8 @@ watch((change) => {
   const failure = lab.system.mail.last_failure;
   fill($("#state"),
     el("p.notice", { class: tile.tone === "good" ? "plain" : tile.tone, "data-key": "mail" }, sign(tile.tone), el("strong", null, tile.word), " ", tile.note),
-    failure ? el("p.quiet", { "data-key": "failure" }, "Given up last: ", named(failure.subject || "a mail"), " to ", named(failure.address), ", ", age(ms(failure.at)), " ago: ", named(failure.error)) : null);
+    failure ? el("p.quiet", { "data-key": "failure" }, "Given up last: ", named(failure.subject || "a mail"), " to ", named(failure.address),
+      ", ", age(ms(failure.at)), " ago: ", named(failure.error)) : null);
   $("#doing").hidden = !lab.system.can_change;
 });
 each(() => {

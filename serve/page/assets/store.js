@@ -44,7 +44,7 @@ export function groupOf(r) {
 }
 
 /** What is kept of a report: of one that is plainly well only a little. */
-export function rowOf(r) {
+function rowOf(r) {
   const plain = r.state === "healthy" || r.state === "starting";
   const simple = plain && !r.held && r.available && r.availability_known && (r.resources?.length ?? 0) < 2;
   return {

@@ -45,7 +45,8 @@ function show() {
     cells: [
       [one.name], [sign(one.state === "fresh" ? "good" : one.state === "silent" ? "bad" : "unsure"), one.state, one.settles_at ? [", settled in ", left(ms(one.settles_at))] : null],
       [one.last_frame ? [age(ms(one.last_frame)), " ago"] : "none yet"],
-      [`${plural(one.connections, "connection")}; `, one.cadence_seconds ? `one every ${seconds(one.cadence_seconds)}; ` : null, `silent after ${seconds(one.window_seconds)}`, one.widened ? " (widened: its frames are rare)" : null],
+      [`${plural(one.connections, "connection")}; `, one.cadence_seconds ? `one every ${seconds(one.cadence_seconds)}; ` : null,
+        `silent after ${seconds(one.window_seconds)}`, one.widened ? " (widened: its frames are rare)" : null],
       [one.connected ? ["open", one.connected_since ? [" for ", age(ms(one.connected_since))] : null] : "not open", `, ${plural(one.reconnects, "unplanned reconnect")}`],
       [one.last_error ? named(one.last_error) : el("span.quiet", null, "none")],
     ],

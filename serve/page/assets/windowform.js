@@ -31,7 +31,9 @@ export function edit(given, saved) {
   const dialog = el("dialog.ask.wide", { "aria-labelledby": "window-title" },
     el("form", { method: "dialog" },
       el("h2#window-title", null, changed ? "Change maintenance" : "Plan maintenance"),
-      field("names", "Experiments", el("input#names", { type: "text", required: true, value: given?.names?.join(", ") ?? "", autocomplete: "off", spellcheck: "false", "aria-describedby": "names-hint matches" }),
+      field("names", "Experiments", el("input#names", {
+        type: "text", required: true, value: given?.names?.join(", ") ?? "", autocomplete: "off", spellcheck: "false", "aria-describedby": "names-hint matches",
+      }),
         "Names, or patterns with * and ?, apart by commas: pend*, spin0?"),
       el("p#matches.quiet", { role: "status" }),
       field("reason", "Reason", el("input#reason", { type: "text", required: true, maxlength: 500, value: given?.reason ?? "", autocomplete: "off" })),
