@@ -1,5 +1,6 @@
 // Takes messages of the server in, in their order, for a part of each frame, so that
 // a flood of them leaves room for the reader.
+import { soon } from "./frame.js";
 
 const atOnce = 8; // ms of a frame that messages may take
 const mostQueued = 64 << 20; // characters that wait to be taken in
@@ -49,8 +50,6 @@ export function enqueue(block) {
     soon(pump);
   }
 }
-
-const soon = (task) => (document.hidden ? setTimeout(task, 250) : requestAnimationFrame(task));
 
 function pump() {
   const until = performance.now() + (document.hidden ? 200 : atOnce);

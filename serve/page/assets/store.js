@@ -1,5 +1,6 @@
 // What the page knows of the laboratory: a short form of every report, and the
 // system. Watchers are told once a frame, of what has changed since the last.
+import { soon } from "./frame.js";
 import { countOf, isWrong, isCaredFor } from "./words.js";
 
 /** Everything known. Rows are never altered: a change makes a new one. */
@@ -28,8 +29,7 @@ export const watch = (task) => watchers.add(task);
 function schedule() {
   if (scheduled) return;
   scheduled = true;
-  const later = document.hidden ? (task) => setTimeout(task, 200) : requestAnimationFrame;
-  later(() => {
+  soon(() => {
     scheduled = false;
     const change = pending;
     pending = fresh();
