@@ -200,7 +200,7 @@ func TestLiveResumes(t *testing.T) {
 			r.leave()
 		}
 		// In the address, for those who can't set a header; the header goes before it.
-		answer, err := w.client.Get("http://status.lab" + basePath + "/events/live?Last-Event-ID=abc-1")
+		answer, err := w.client.Get("http://status.lab" + basePath + "/events/live?after=abc-1")
 		if err != nil {
 			t.Fatal(err)
 		}

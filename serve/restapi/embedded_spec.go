@@ -148,7 +148,7 @@ func init() {
             "type": "string",
             "x-go-name": "AskedInQuery",
             "description": "The same, for those who can't set a header, which goes before it.",
-            "name": "Last-Event-ID",
+            "name": "after",
             "in": "query"
           }
         ],
@@ -2829,7 +2829,7 @@ func init() {
             "type": "string",
             "x-go-name": "AskedInQuery",
             "description": "The same, for those who can't set a header, which goes before it.",
-            "name": "Last-Event-ID",
+            "name": "after",
             "in": "query"
           }
         ],

@@ -48,8 +48,8 @@ func (o *FollowLiveParams) BindRequest(r *http.Request, route *middleware.Matche
 		res = append(res, err)
 	}
 
-	qLastEventID, qhkLastEventID, _ := qs.GetOK("Last-Event-ID")
-	if err := o.bindAskedInQuery(qLastEventID, qhkLastEventID, route.Formats); err != nil {
+	qAfter, qhkAfter, _ := qs.GetOK("after")
+	if err := o.bindAskedInQuery(qAfter, qhkAfter, route.Formats); err != nil {
 		res = append(res, err)
 	}
 	if len(res) > 0 {

@@ -51,7 +51,7 @@ func (o *FollowLiveURL) Build() (*url.URL, error) {
 		askedInQueryQ = *o.AskedInQuery
 	}
 	if askedInQueryQ != "" {
-		qs.Set("Last-Event-ID", askedInQueryQ)
+		qs.Set("after", askedInQueryQ)
 	}
 
 	_result.RawQuery = qs.Encode()
