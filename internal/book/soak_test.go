@@ -1,9 +1,12 @@
 package book
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,9 +15,14 @@ import (
 
 // TestWhateverHappens lets a book fail at random while wishes come and are
 // overtaken. Afterwards each resource is as it was last wished, and what was
-// last posted of it is what book has.
+// last posted of it is what book has. BOOK_TEST_SEEDS says how many such stories are
+// told; in one there are a thousand calls, dozens with each fault.
 func TestWhateverHappens(t *testing.T) {
-	for seed := range uint64(3) {
+	seeds, err := strconv.ParseUint(cmp.Or(os.Getenv("BOOK_TEST_SEEDS"), "1"), 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range seeds {
 		bubble(t, fmt.Sprint("seed ", seed), func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(seed, 7))
 			b := newFakeBook()

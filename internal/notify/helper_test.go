@@ -71,6 +71,9 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
+
+	once sync.Once
+	host *tls.Config // of the mail server, made once
 }
 
 func mustAuthority(t testing.TB) *authority {
@@ -94,7 +97,7 @@ func mustAuthority(t testing.TB) *authority {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
-	return &authority{cert, key, pool}
+	return &authority{cert: cert, key: key, pool: pool}
 }
 
 // server gives the TLS settings of a server with a certificate for name.
@@ -116,8 +119,11 @@ func (a *authority) server(t testing.TB, name string, from, until time.Time) *tl
 	}
 }
 
+// good gives settings that are the caller's own, of a server that is as it should be.
 func (a *authority) good(t testing.TB) *tls.Config {
-	return a.server(t, mailHost, longAgo, farAway)
+	t.Helper()
+	a.once.Do(func() { a.host = a.server(t, mailHost, longAgo, farAway) })
+	return a.host.Clone()
 }
 
 // scripted is a mail server that does as it is told at each stage, right or

@@ -129,9 +129,10 @@ func (r *Renderer) Render(a health.Alert, id string) (health.Mail, error) {
 	if err == nil && len(raw) > MaxBytes {
 		// What is wrong now has the first claim on the room, the news on the rest.
 		few := min(news, newsLines)
-		now = fitting(now, func(n int) ([]byte, error) { return build(few, n) })
-		news = fitting(news, func(n int) ([]byte, error) { return build(n, now) })
-		raw, err = build(news, now)
+		now, _, err = fitting(now, func(n int) ([]byte, error) { return build(few, n) })
+		if err == nil {
+			_, raw, err = fitting(news, func(n int) ([]byte, error) { return build(n, now) })
+		}
 	}
 	if err != nil {
 		return health.Mail{}, fmt.Errorf("render mail %s: %w", id, err)
@@ -139,24 +140,27 @@ func (r *Renderer) Render(a health.Alert, id string) (health.Mail, error) {
 	return r.mail(m, raw), nil
 }
 
-// fitting finds how many lines make a message of at most MaxBytes. Lines are of
-// much the same length, so that two sizes tell nearly where; the rest is a few
-// steps down. An error is left for the caller to meet again.
-func fitting(most int, build func(n int) ([]byte, error)) int {
+// fitting finds how many lines make a message of at most MaxBytes, and makes it.
+// Lines are of much the same length, so that two sizes tell nearly where; the rest
+// is a few steps down.
+func fitting(most int, build func(n int) ([]byte, error)) (lines int, raw []byte, err error) {
 	empty, err := build(0)
-	full, fullErr := build(most)
-	if err != nil || fullErr != nil || len(full) <= MaxBytes {
-		return most
+	if err != nil || most == 0 {
+		return 0, empty, err
+	}
+	full, err := build(most)
+	if err != nil || len(full) <= MaxBytes {
+		return most, full, err
 	}
 	n := max(0, most*(MaxBytes-len(empty))/max(len(full)-len(empty), 1))
 	for n > 0 {
 		raw, err := build(n)
 		if err != nil || len(raw) <= MaxBytes {
-			return n
+			return n, raw, err
 		}
 		n -= 1 + n/50
 	}
-	return 0
+	return 0, empty, nil
 }
 
 // RenderTest makes the mail that `status mail-test` sends.

@@ -2,8 +2,10 @@ package notify
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net/mail"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +16,16 @@ import (
 
 	"labstatus/internal/health"
 )
+
+// TestMain sets how many of a kind the properties try, enough for every day: one
+// alert has hundreds of names in all of a mail's places. -rapid.checks=1000 on the
+// command line tries more.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "50"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func TestDurationsAreHumane(t *testing.T) {
 	for d, want := range map[time.Duration]string{

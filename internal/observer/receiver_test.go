@@ -508,7 +508,7 @@ func TestRefusalsOverGRPC(t *testing.T) {
 		m := newMeter()
 		m.add(observer.Client("lab", "a"), 1, 1, 1)
 		m.add(observer.Client("lab", "b"), 1, 1, 1)
-		o := observer.Observer{Name: "far", Address: grpcAddr, Token: observer.NewSecret(token)}
+		o := observer.Observer{Name: "far", Address: grpcAddr, Token: observer.NewSecret(token), Period: 10 * time.Minute}
 		out := mustReporter(t, observer.ReporterOptions{Totals: m.totals, Fixed: []observer.Observer{o}, Network: observer.Network{Dial: n.DialContext}})
 		running := run(t, out.Run)
 		time.Sleep(25 * time.Hour)

@@ -531,21 +531,21 @@ func TestAReportThatIsRefusedForADay(t *testing.T) {
 				far := b.plugins["far"]
 				far.set(refuse(code))
 				o := at("far")
-				o.Period = time.Minute
+				o.Period = 10 * time.Minute
 				b.start(o)
 				b.out.Tell(relay, observer.Ready, "")
 				b.meter.add(relay, 1, 1, 1)
-				time.Sleep(24*time.Hour - time.Minute)
+				time.Sleep(24*time.Hour - o.Period)
 				if f := b.fate("far"); f.Pending != 2 || f.Dropped != 0 {
 					t.Errorf("%+v", f)
 				}
-				time.Sleep(3 * time.Minute)
+				time.Sleep(3 * o.Period)
 				if f := b.fate("far"); (f.Dropped == 2) != dropped || strings.Contains(b.log.String(), "refused for a day") != dropped {
 					t.Errorf("%+v\n%s", f, b.log)
 				}
 				far.set(nil)
 				far.take(t)
-				time.Sleep(time.Minute)
+				time.Sleep(o.Period)
 				if got := far.take(t); got[len(got)-1] != "relay 0/1 1>1 !0" { // the totals are told all the same
 					t.Errorf("%q", got)
 				}

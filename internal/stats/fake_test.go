@@ -69,6 +69,9 @@ func newFake(t *testing.T, feed func(n int, p *peer)) *fake {
 	return f
 }
 
+// writeBuffers are shared, so that a connection that says little costs little.
+var writeBuffers sync.Pool
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/ask" {
 		f.mu.Lock()
@@ -80,7 +83,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	up := websocket.Upgrader{WriteBufferSize: 64 << 10}
+	up := websocket.Upgrader{WriteBufferSize: 64 << 10, WriteBufferPool: &writeBuffers}
 	ws, err := up.Upgrade(w, r, nil)
 	if err != nil {
 		f.t.Errorf("upgrade: %v", err)

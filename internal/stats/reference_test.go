@@ -26,7 +26,8 @@ func reference(msg []byte) (frames [][]health.Conn, rubbish int, err error) {
 		} else if err != nil {
 			return frames, rubbish + 1, nil
 		}
-		if depth(raw) > 90 {
+		const deep = 90
+		if brackets(raw) > deep && depth(raw) > deep {
 			return nil, 0, errFar
 		}
 		if raw[0] != '[' {
@@ -48,6 +49,9 @@ func reference(msg []byte) (frames [][]health.Conn, rubbish int, err error) {
 		frames = append(frames, conns)
 	}
 }
+
+// brackets is never less than depth, and much sooner counted.
+func brackets(raw []byte) int { return bytes.Count(raw, []byte("[")) + bytes.Count(raw, []byte("{")) }
 
 func depth(raw []byte) (most int) {
 	now := 0
