@@ -174,6 +174,7 @@ func (p *play) wishesAreAllowed(d health.Decision, s *health.Snapshot) {
 func (p *play) calm() {
 	w := p.w
 	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow, w.bookStubborn = false, false, false, false, false
+	w.tickEvery = 7 * time.Second // frames come as often, and most of a script's steps are here
 	w.step(health.Link{At: w.now, Source: health.Relay, Up: true})
 	w.step(health.Link{At: w.now, Source: health.Jump, Up: true})
 	p.leaveBe()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,17 +253,15 @@ func TestWeeklyWindowsMinuteByMinute(t *testing.T) {
 			t.Fatal(err)
 		}
 		begin := change.Add(-3 * 24 * time.Hour)
-		shown := make([]string, 6*24*60) // minute by minute
+		shown := make([]string, 6*24*60)     // minute by minute
+		latest := make([]string, len(shown)) // of what was shown so far: in order, though clocks are put back
 		for n := range shown {
 			shown[n] = begin.Add(time.Duration(n) * time.Minute).In(place).Format("2006-01-02 15:04")
+			latest[n] = max(shown[n], latest[max(n-1, 0)])
 		}
 		first := func(wall string) int { // the first minute at which the clock shows that, or later
-			for n, s := range shown {
-				if s >= wall {
-					return n
-				}
-			}
-			return len(shown)
+			n, _ := slices.BinarySearch(latest, wall)
+			return n
 		}
 		for range 8 {
 			// Mostly in the small hours, when clocks are changed.
@@ -286,7 +285,12 @@ func TestWeeklyWindowsMinuteByMinute(t *testing.T) {
 					in[n] = d + 1
 				}
 			}
-			for n := 24 * 60; n < len(in)-24*60; n += 1 + rng.IntN(30) {
+			due := 0 // the next of the minutes between
+			for n := 24 * 60; n < len(in)-24*60; n++ {
+				if edge := in[n] != in[n-1] || in[n] != in[n+1]; !edge && n < due {
+					continue
+				}
+				due = n + 1 + rng.IntN(120)
 				at := begin.Add(time.Duration(n) * time.Minute)
 				since, until, ok := w.Active(at)
 				if ok != (in[n] > 0) {

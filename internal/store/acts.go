@@ -32,8 +32,8 @@ func (s *SQLite) Audit(ctx context.Context, limit int, from string) ([]health.Ac
 	var page []health.Act
 	var rowsRead int
 	var last cursor // of the rows that belong to this page, readable or not
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
+	err := s.read(ctx, func(r *reader) error {
+		return each(ctx, r, func(rows *sql.Rows) error {
 			var id int64
 			var body sql.RawBytes
 			if err := rows.Scan(&id, &body); err != nil {

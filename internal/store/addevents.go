@@ -82,10 +82,8 @@ func (a *adder) add(ctx context.Context, e *eventRow) error {
 		if err := a.write(ctx); err != nil {
 			return err
 		}
-		// The plus keeps SQLite from the index of moments: thousands may share one.
 		var there bool
-		err := a.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE experiment = ? AND +at = ?
-			AND healthy = ? AND jump_ok = ? AND stream_ok = ? AND issues = ?)`,
+		err := a.tx.StmtContext(ctx, a.st.hasEvent).QueryRowContext(ctx,
 			e.experiment, e.at, e.healthy, e.jumpOK, e.streamOK, e.issues).Scan(&there)
 		if err != nil || there {
 			return err

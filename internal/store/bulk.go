@@ -11,41 +11,53 @@ import (
 // costs is its beginning and its end.
 const bulkRows = 32
 
-// bulk is a statement for many rows of values, prepared for one and for bulkRows.
+// bulk is a statement for many rows of values, prepared for one. Where so many rows
+// come that they fill a longer statement, the transaction prepares that for itself:
+// few do, and with every file that is opened it would take longer than all the rest.
 type bulk struct {
-	columns   int
-	one, many *sql.Stmt
+	columns int
+	text    string // where it says VALUES, the rows follow
+	one     *sql.Stmt
 }
 
-// prepare makes the statement. Where text says VALUES, the rows follow.
+// prepare makes the statement.
 func (b *bulk) prepare(ctx context.Context, db *sql.DB, columns int, text string) error {
-	b.columns = columns
-	row := "(" + strings.Repeat("?, ", columns-1) + "?)"
-	for _, p := range []struct {
-		to   **sql.Stmt
-		rows int
-	}{{&b.one, 1}, {&b.many, bulkRows}} {
-		values := "VALUES " + strings.Repeat(row+", ", p.rows-1) + row
-		var err error
-		if *p.to, err = db.PrepareContext(ctx, strings.Replace(text, "VALUES", values, 1)); err != nil {
-			return fmt.Errorf("prepare statement: %w", err)
-		}
+	b.columns, b.text = columns, text
+	var err error
+	if b.one, err = db.PrepareContext(ctx, b.of(1)); err != nil {
+		return fmt.Errorf("prepare statement: %w", err)
 	}
 	return nil
+}
+
+// of is the statement's text for so many rows.
+func (b *bulk) of(rows int) string {
+	row := "(" + strings.Repeat("?, ", b.columns-1) + "?)"
+	return strings.Replace(b.text, "VALUES", "VALUES "+strings.Repeat(row+", ", rows-1)+row, 1)
 }
 
 // each calls do with pieces of the rows and the statement for them. The values of
 // all rows follow each other.
 func (b *bulk) each(ctx context.Context, tx *sql.Tx, values []any, do func(*sql.Stmt, []any) error) error {
-	st, rows := tx.StmtContext(ctx, b.many), bulkRows
-	for len(values) > 0 {
-		if rows > 1 && len(values) < rows*b.columns {
-			st, rows = tx.StmtContext(ctx, b.one), 1
+	if piece := bulkRows * b.columns; len(values) >= piece {
+		many, err := tx.PrepareContext(ctx, b.of(bulkRows)) // closed with the transaction
+		if err != nil {
+			return fmt.Errorf("prepare statement: %w", err)
 		}
-		if err := do(st, values[:rows*b.columns]); err != nil {
+		for ; len(values) >= piece; values = values[piece:] {
+			if err := do(many, values[:piece]); err != nil {
+				return err
+			}
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	one := tx.StmtContext(ctx, b.one)
+	for ; len(values) > 0; values = values[b.columns:] {
+		if err := do(one, values[:b.columns]); err != nil {
 			return err
 		}
-		values = values[rows*b.columns:]
 	}
 	return nil
 }

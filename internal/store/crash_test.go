@@ -83,7 +83,7 @@ func wholeStep(n int) store.Commit {
 func wholeStepOf(t *testing.T, s store.Store) int {
 	t.Helper()
 	kept := MustKept(t, s)
-	all := MustAllEvents(t, s, time.Time{}, 1000)
+	all := MustFind(t, s, store.EventQuery{}, 1000)
 	if len(kept.Records) == 0 {
 		if len(all) != 0 || len(MustMails(t, s, 1)) != 0 || len(MustAudit(t, s, 1)) != 0 || kept.System.Cadence != nil {
 			t.Fatal("there is something, but no records")

@@ -99,8 +99,8 @@ func (s *SQLite) complain(err error, what string, id int64) {
 // Events implements Store.
 func (s *SQLite) Events(ctx context.Context, experiment string) ([]health.Event, error) {
 	var out []health.Event
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
+	err := s.read(ctx, func(r *reader) error {
+		return each(ctx, r, func(rows *sql.Rows) error {
 			e, ok, err := s.scanEvent(rows)
 			if ok {
 				out = append(out, e.Event)
@@ -112,11 +112,6 @@ func (s *SQLite) Events(ctx context.Context, experiment string) ([]health.Event,
 		return nil, err
 	}
 	return out, nil
-}
-
-// AllEvents implements Store.
-func (s *SQLite) AllEvents(ctx context.Context, since time.Time, limit int, from string) ([]StoredEvent, string, error) {
-	return s.FindEvents(ctx, EventQuery{Since: since}, limit, from)
 }
 
 // where gives the condition of a query in SQL.
@@ -181,8 +176,8 @@ func (s *SQLite) FindEvents(ctx context.Context, q EventQuery, limit int, from s
 	var page []StoredEvent
 	var rowsRead int
 	var last cursor // of the rows that belong to this page, readable or not
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
+	err := s.read(ctx, func(r *reader) error {
+		return each(ctx, r, func(rows *sql.Rows) error {
 			e, ok, err := s.scanEvent(rows)
 			if err != nil {
 				return err

@@ -20,7 +20,8 @@ import (
 type file struct {
 	path string
 	info os.FileInfo // of the file as it was opened
-	w, r *sql.DB
+	w    *sql.DB
+	r    *reader // nil until the file is open
 	st   statements
 	// With the turn only.
 	head  head
@@ -111,10 +112,11 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	if err := f.pulse(ctx); err != nil {
 		return nil, err
 	}
-	f.r, err = f.pool(readers, dsn(path, "_query_only", "1"))
+	db, err := f.pool(readers, dsn(path, "_query_only", "1"))
 	if err != nil {
 		return nil, err
 	}
+	f.r = &reader{db: db}
 	return f, f.fill(ctx)
 }
 
@@ -131,16 +133,17 @@ func (f *file) pool(size int, dsn string) (*sql.DB, error) {
 }
 
 // fill opens every connection that will read, so that reading goes on when the
-// file is deleted. Only with its first read has a connection all files open.
+// file is deleted. Only with its first read has a connection all files open. This one
+// is of the file's head alone: the schema is read by those that are asked for more.
 func (f *file) fill(ctx context.Context) error {
 	for range readers {
-		c, err := f.r.Conn(ctx)
+		c, err := f.r.db.Conn(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }() // back into the pool, when all are open: nothing to fail
-		var n int
-		if err := c.QueryRowContext(ctx, `SELECT count(*) FROM pulse`).Scan(&n); err != nil {
+		var id int
+		if err := c.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id); err != nil {
 			return err
 		}
 	}
@@ -201,10 +204,11 @@ func (f *file) close() error {
 	defer f.gate.Unlock()
 	f.closed = true
 	var errs []error
-	for _, db := range []*sql.DB{f.r, f.w} { // the writer last: it tidies up
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if f.r != nil {
+		errs = append(errs, f.r.db.Close())
+	}
+	if f.w != nil { // last: it tidies up
+		errs = append(errs, f.w.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -75,14 +75,14 @@ func FuzzFindEvents(f *testing.F) {
 func FuzzCursor(f *testing.F) {
 	s := MustOpenMemory(f, store.Options{})
 	MustCommit(f, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mails: []*health.Mail{mail("1@lab", t0)}, Acts: []health.Act{act(1)}})
-	_, next, err := s.AllEvents(f.Context(), t0, 1, "")
+	_, next, err := s.FindEvents(f.Context(), store.EventQuery{Since: t0}, 1, "")
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(next)
 	f.Add("ZS45LjE")
 	f.Fuzz(func(t *testing.T, from string) {
-		if page, _, err := s.AllEvents(t.Context(), t0, 1, from); err == nil && len(page) > 1 {
+		if page, _, err := s.FindEvents(t.Context(), store.EventQuery{Since: t0}, 1, from); err == nil && len(page) > 1 {
 			t.Fatal(page)
 		}
 		if page, _, err := s.Mails(t.Context(), 1, from); err == nil && len(page) > 1 {

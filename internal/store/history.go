@@ -126,8 +126,8 @@ func scanChange(rows *sql.Rows) (c health.StateChange, err error) {
 // History implements Store.
 func (s *SQLite) History(ctx context.Context, experiment string, from, to time.Time) ([]health.StateChange, error) {
 	var out []health.StateChange
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
+	err := s.read(ctx, func(r *reader) error {
+		return each(ctx, r, func(rows *sql.Rows) error {
 			c, err := scanChange(rows)
 			out = append(out, c)
 			return err
@@ -145,8 +145,8 @@ func (s *SQLite) History(ctx context.Context, experiment string, from, to time.T
 func (s *SQLite) AllHistory(ctx context.Context, from, to time.Time) iter.Seq2[[]health.StateChange, error] {
 	return func(yield func([]health.StateChange, error) bool) {
 		var all []health.StateChange
-		err := s.read(ctx, func(db *sql.DB) error {
-			return each(ctx, db, func(rows *sql.Rows) error {
+		err := s.read(ctx, func(r *reader) error {
+			return each(ctx, r, func(rows *sql.Rows) error {
 				c, err := scanChange(rows)
 				all = append(all, c)
 				return err

@@ -169,11 +169,6 @@ func (l *Late) Alive(ctx context.Context, at time.Time) error {
 	return l.write(func(s Store) error { return s.Alive(ctx, at) })
 }
 
-// Ping implements Store.
-func (l *Late) Ping(ctx context.Context) error {
-	return l.write(func(s Store) error { return s.Ping(ctx) })
-}
-
 // Kept implements Store.
 func (l *Late) Kept(ctx context.Context) (health.Kept, []error, error) { return l.now.Load().Kept(ctx) }
 
@@ -185,11 +180,6 @@ func (l *Late) Events(ctx context.Context, experiment string) ([]health.Event, e
 // FindEvents implements Store.
 func (l *Late) FindEvents(ctx context.Context, q EventQuery, limit int, cursor string) ([]StoredEvent, string, error) {
 	return l.now.Load().FindEvents(ctx, q, limit, cursor)
-}
-
-// AllEvents implements Store.
-func (l *Late) AllEvents(ctx context.Context, since time.Time, limit int, cursor string) ([]StoredEvent, string, error) {
-	return l.now.Load().AllEvents(ctx, since, limit, cursor)
 }
 
 // History implements Store.
@@ -236,9 +226,6 @@ func (l *Late) NextMail(ctx context.Context) (time.Time, bool, error) {
 func (l *Late) MailCounts(ctx context.Context) (queued, sent, failed int, oldestQueued time.Time, err error) {
 	return l.now.Load().MailCounts(ctx)
 }
-
-// Size implements Store.
-func (l *Late) Size() (int64, error) { return l.now.Load().Size() }
 
 // Close implements Store. It waits for an attempt to open the file that is under
 // way.

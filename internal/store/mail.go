@@ -34,12 +34,17 @@ func mails(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]row, e
 		out = append(out, m)
 		return nil
 	}, query, args...)
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	recipients, err := tx.PrepareContext(ctx, `SELECT address, fate, attempts, next, done, last_err FROM recipients WHERE mail = ? ORDER BY position`)
 	if err != nil {
 		return nil, err
 	}
 	for i := range out {
 		m := &out[i]
-		err := each(ctx, tx, func(rows *sql.Rows) error {
+		rows, err := recipients.QueryContext(ctx, m.id)
+		err = scanAll(rows, err, func(rows *sql.Rows) error {
 			var r health.Recipient
 			var next, done int64
 			if err := rows.Scan(&r.Address, &r.Fate, &r.Attempts, &next, &done, &r.LastErr); err != nil {
@@ -48,7 +53,7 @@ func mails(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]row, e
 			r.Next, r.Done = fromNanos(next), fromNanos(done)
 			m.Recipients = append(m.Recipients, r)
 			return nil
-		}, `SELECT address, fate, attempts, next, done, last_err FROM recipients WHERE mail = ? ORDER BY position`, m.id)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +62,8 @@ func mails(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]row, e
 }
 
 func (s *SQLite) readMails(ctx context.Context, query string, args ...any) (out []row, err error) {
-	err = s.read(ctx, func(db *sql.DB) error {
-		return snapshot(ctx, db, func(tx *sql.Tx) error {
+	err = s.read(ctx, func(r *reader) error {
+		return snapshot(ctx, r.db, func(tx *sql.Tx) error {
 			out, err = mails(ctx, tx, query, args...)
 			return err
 		})
@@ -107,8 +112,16 @@ func (s *SQLite) Mail(ctx context.Context, id string) (health.Mail, error) {
 	return rows[0].Mail, nil
 }
 
-// DueMail implements Store.
+// DueMail implements Store. It is asked again and again, and hardly ever is anything
+// due: that is found out first, without a transaction.
 func (s *SQLite) DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error) {
+	var due bool
+	err := s.read(ctx, func(r *reader) error {
+		return r.one(ctx, `SELECT EXISTS (SELECT 1 FROM recipients WHERE fate = 'queued' AND next <= ?)`, []any{nanos(now)}, &due)
+	})
+	if err != nil || !due {
+		return nil, err
+	}
 	rows, err := s.readMails(ctx, `SELECT id, mail_id, at, sender, subject, raw FROM mails
 		WHERE id IN (SELECT mail FROM recipients WHERE fate = 'queued' AND next <= ?)
 		ORDER BY id LIMIT ?`, nanos(now), pageSize(limit))
@@ -118,8 +131,8 @@ func (s *SQLite) DueMail(ctx context.Context, now time.Time, limit int) ([]healt
 // NextMail implements Store.
 func (s *SQLite) NextMail(ctx context.Context) (time.Time, bool, error) {
 	var next sql.NullInt64
-	err := s.read(ctx, func(db *sql.DB) error {
-		return db.QueryRowContext(ctx, `SELECT min(next) FROM recipients WHERE fate = 'queued'`).Scan(&next)
+	err := s.read(ctx, func(r *reader) error {
+		return r.one(ctx, `SELECT min(next) FROM recipients WHERE fate = 'queued'`, nil, &next)
 	})
 	return fromNanos(next.Int64), next.Valid, err
 }
@@ -127,13 +140,13 @@ func (s *SQLite) NextMail(ctx context.Context) (time.Time, bool, error) {
 // MailCounts implements Store.
 func (s *SQLite) MailCounts(ctx context.Context) (queued, sent, failed int, oldestQueued time.Time, err error) {
 	var oldest int64
-	err = s.read(ctx, func(db *sql.DB) error {
-		return db.QueryRowContext(ctx, `SELECT
+	err = s.read(ctx, func(r *reader) error {
+		return r.one(ctx, `SELECT
 			(SELECT count(*) FROM recipients WHERE fate = 'queued'),
 			(SELECT count(*) FROM recipients WHERE fate = 'sent'),
 			(SELECT count(*) FROM recipients WHERE fate = 'failed'),
-			coalesce((SELECT min(at) FROM mails WHERE id IN (SELECT mail FROM recipients WHERE fate = 'queued')), 0)`).
-			Scan(&queued, &sent, &failed, &oldest)
+			coalesce((SELECT min(at) FROM mails WHERE id IN (SELECT mail FROM recipients WHERE fate = 'queued')), 0)`,
+			nil, &queued, &sent, &failed, &oldest)
 	})
 	return queued, sent, failed, fromNanos(oldest), err
 }

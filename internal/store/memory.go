@@ -184,39 +184,6 @@ func (m *Memory) Kept(ctx context.Context) (kept health.Kept, warnings []error, 
 	return kept, warnings, nil
 }
 
-// Ping implements Store.
-func (m *Memory) Ping(ctx context.Context) error {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.usable(ctx)
-}
-
-// Size implements Store: the bytes of what is kept, without what Go adds.
-func (m *Memory) Size() (int64, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
-		return 0, fmt.Errorf("measure memory store: %w", ErrClosed)
-	}
-	size := len(m.system)
-	for name, body := range m.records {
-		size += len(name) + len(body)
-	}
-	for _, e := range m.all {
-		size += len(e.experiment) + len(e.streamOK) + len(e.issues) + 32
-	}
-	for name, all := range m.changes {
-		size += (len(name) + 24) * len(all)
-	}
-	for _, a := range m.acts {
-		size += len(a.body) + 16
-	}
-	for _, r := range m.mails {
-		size += len(r.ID) + len(r.Subject) + len(r.Raw) + 64*len(r.Recipients)
-	}
-	return int64(size), nil
-}
-
 // Close implements Store.
 func (m *Memory) Close() error {
 	m.mu.Lock()

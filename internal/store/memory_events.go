@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"labstatus/internal/health"
 )
@@ -76,11 +75,6 @@ func (m *Memory) Events(ctx context.Context, experiment string) ([]health.Event,
 		out = append(out, stored.Event)
 	}
 	return out, nil
-}
-
-// AllEvents implements Store.
-func (m *Memory) AllEvents(ctx context.Context, since time.Time, limit int, from string) ([]StoredEvent, string, error) {
-	return m.FindEvents(ctx, EventQuery{Since: since}, limit, from)
 }
 
 // matches says whether an event that is late enough is one of those wanted.

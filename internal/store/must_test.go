@@ -95,23 +95,6 @@ func MustEvents(tb testing.TB, s store.Store, experiment string) []health.Event 
 	return events
 }
 
-// MustAllEvents reads all pages.
-func MustAllEvents(tb testing.TB, s store.Store, since time.Time, limit int) []store.StoredEvent {
-	tb.Helper()
-	var all []store.StoredEvent
-	for next, first := "", true; first || next != ""; first = false {
-		page, n, err := s.AllEvents(tb.Context(), since, limit, next)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if len(page) > limit {
-			tb.Fatalf("page of %d with limit %d", len(page), limit)
-		}
-		all, next = append(all, page...), n
-	}
-	return all
-}
-
 // MustFind reads all pages of a query.
 func MustFind(tb testing.TB, s store.Store, q store.EventQuery, limit int) []store.StoredEvent {
 	tb.Helper()

@@ -45,8 +45,8 @@ func snapshot(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 
 // Kept implements Store.
 func (s *SQLite) Kept(ctx context.Context) (kept health.Kept, warnings []error, err error) {
-	err = s.read(ctx, func(db *sql.DB) error {
-		return snapshot(ctx, db, func(tx *sql.Tx) error {
+	err = s.read(ctx, func(r *reader) error {
+		return snapshot(ctx, r.db, func(tx *sql.Tx) error {
 			err := each(ctx, tx, func(rows *sql.Rows) error {
 				var name string
 				var body sql.RawBytes

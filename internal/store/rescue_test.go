@@ -102,21 +102,18 @@ func TestDeletedFileIsWrittenAnew(t *testing.T) {
 	}
 }
 
-func TestPingAndMarkNoticeADeletedFile(t *testing.T) {
+func TestEveryWriteNoticesADeletedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s, _ := filled(t, path)
 	for _, call := range []func() error{
-		func() error { return s.Ping(t.Context()) },
+		func() error { return s.Alive(t.Context(), t0) },
 		func() error {
 			return s.MarkMail(t.Context(), "b@lab", []health.Recipient{{Address: "a@x", Fate: health.Queued, Attempts: 1}})
 		},
 	} {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
-		}
-		if _, err := s.Size(); !errors.Is(err, store.ErrGone) {
-			t.Errorf("size: %v", err)
 		}
 		if err := call(); err != nil {
 			t.Fatal(err)
@@ -146,7 +143,7 @@ func TestDirectoryGoneForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		for _, err := range []error{s.Commit(t.Context(), step(2)), s.Ping(t.Context())} {
+		for _, err := range []error{s.Commit(t.Context(), step(2)), s.Alive(t.Context(), t0)} {
 			if !errors.Is(err, store.ErrGone) || !strings.Contains(err.Error(), "correct STATUS_STORE") {
 				t.Fatal(err)
 			}
@@ -197,9 +194,7 @@ func mendedByAWhole(t *testing.T, s *store.SQLite, c store.Commit) {
 		if err := s.Commit(t.Context(), c); !errors.Is(err, store.ErrReplaced) {
 			t.Fatalf("a commit that isn't whole: %v", err)
 		}
-		if err := s.Ping(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		MustAlive(t, s, t0) // other writes go on
 	}
 	c.Whole = true
 	MustCommit(t, s, c)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -143,7 +142,7 @@ func opensAgain(kind error) bool {
 }
 
 // read runs fn with the file without waiting for a writer.
-func (s *SQLite) read(ctx context.Context, fn func(*sql.DB) error) error {
+func (s *SQLite) read(ctx context.Context, fn func(*reader) error) error {
 	const doing = "read from"
 	if err := ctx.Err(); err != nil {
 		return explain(doing, s.path, err)
@@ -163,27 +162,6 @@ func (s *SQLite) read(ctx context.Context, fn func(*sql.DB) error) error {
 			return explain(doing, s.path, fmt.Errorf("%w: it is being opened again", ErrGone))
 		}
 	}
-}
-
-// Ping implements Store.
-func (s *SQLite) Ping(ctx context.Context) error {
-	return s.write(ctx, "write to", func(ctx context.Context, f *file) error { return f.pulse(ctx) })
-}
-
-// Size implements Store: the database and its log.
-func (s *SQLite) Size() (int64, error) {
-	if s.cur.Load() == nil {
-		return 0, explain("measure", s.path, ErrClosed)
-	}
-	main, err := os.Stat(s.path)
-	if err != nil {
-		return 0, explain("measure", s.path, err)
-	}
-	size := main.Size()
-	if log, err := os.Stat(s.path + "-wal"); err == nil { // there is none after a clean start
-		size += log.Size()
-	}
-	return size, nil
 }
 
 // Close implements Store.

@@ -14,7 +14,7 @@ type statements struct {
 	putChanges                        bulk
 	dropRecord, noteForgot, putSystem *sql.Stmt
 	addMail, addRecipient, mark       *sql.Stmt
-	addAct                            *sql.Stmt
+	addAct, hasEvent                  *sql.Stmt
 	lengthen, advance                 *sql.Stmt
 }
 
@@ -51,6 +51,9 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.mark, `UPDATE recipients SET fate = ?3, attempts = ?4, next = ?5, done = ?6, last_err = ?7 WHERE mail = ?1 AND address = ?2`},
 		{&s.addAct, `INSERT INTO acts (at, body) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		// The plus keeps SQLite from the index of moments: thousands may share one.
+		{&s.hasEvent, `SELECT EXISTS (SELECT 1 FROM events WHERE experiment = ? AND +at = ?
+			AND healthy = ? AND jump_ok = ? AND stream_ok = ? AND issues = ?)`},
 		{&s.lengthen, `UPDATE watched SET until = ?2 WHERE id = ?1`},
 		{&s.advance, `UPDATE pulse SET head = ?2 WHERE id = 1 AND head = ?1`},
 	} {

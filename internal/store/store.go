@@ -37,9 +37,6 @@ type Store interface {
 	// is empty. A limit below 1 means 100, one above 1000 means 1000.
 	FindEvents(ctx context.Context, q EventQuery, limit int, cursor string) (page []StoredEvent, next string, err error)
 
-	// AllEvents is FindEvents for all events, none before since.
-	AllEvents(ctx context.Context, since time.Time, limit int, cursor string) (page []StoredEvent, next string, err error)
-
 	// History gives an experiment's changes of state within [from, to), oldest
 	// first, after the one that was in force at from; a zero to means all that
 	// follow. None for a name that isn't known.
@@ -89,13 +86,6 @@ type Store interface {
 	// The time is that of the oldest mail somebody is still queued for; zero
 	// when nobody is.
 	MailCounts(ctx context.Context) (queued, sent, failed int, oldestQueued time.Time, err error)
-
-	// Ping finds out whether the store can be written, by writing. With a file
-	// that costs one sync of the disk: ask now and then, not for each reader.
-	Ping(ctx context.Context) error
-
-	// Size is what the store takes up, in bytes.
-	Size() (int64, error)
 
 	// Close gives everything back. A write under way is finished first. Later
 	// calls of other methods return ErrClosed.

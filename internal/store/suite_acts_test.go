@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 // Whatever a commit holds, repeating it, alone or with more behind it, keeps nothing
 // twice and loses nothing.
 func TestNothingIsKeptTwice(t *testing.T) {
-	eachStore(t, store.Options{EventsPerExperiment: 100}, func(t *testing.T, s store.Store) {
+	eachStore(t, store.Options{EventsPerExperiment: 20}, func(t *testing.T, s store.Store) {
 		var c store.Commit
 		grow := func(n int) {
 			c.At = t0.Add(time.Duration(n) * time.Second)
@@ -94,19 +94,19 @@ func TestNothingIsKeptTwice(t *testing.T) {
 		}
 		check(1, 3)
 		// More than is kept, so that the first of them are dropped and come again.
-		for n := 4; n <= 80; n++ {
+		for n := 4; n <= 16; n++ {
 			grow(n)
 		}
 		MustCommit(t, s, c)
-		check(31, 80)
+		check(7, 16)
 		MustCommit(t, s, c)
-		check(31, 80)
-		grow(81)
+		check(7, 16)
+		grow(17)
 		MustCommit(t, s, c)
-		check(32, 81)
+		check(8, 17)
 
 		// What differs in anything is something else.
-		e := event("late", 81)
+		e := event("late", 17)
 		differing := []health.Event{e, second(e), e, e, e, e}
 		differing[2].Healthy = !e.Healthy
 		differing[3].JumpOK = !e.JumpOK
@@ -144,12 +144,12 @@ func TestWholeCommit(t *testing.T) {
 					t.Errorf("%s: %s, want %s", name, got, want)
 				}
 			}
-			if n := len(MustAllEvents(t, s, time.Time{}, 10)); n != 3 {
+			if n := len(MustFind(t, s, store.EventQuery{}, 10)); n != 3 {
 				t.Errorf("%d events: those of the forgotten are kept for a while", n)
 			}
 		}
 		MustCommit(t, s, store.Commit{At: hours(30), System: &health.SystemRecord{}})
-		if n := len(MustAllEvents(t, s, time.Time{}, 10)); n != 1 {
+		if n := len(MustFind(t, s, store.EventQuery{}, 10)); n != 1 {
 			t.Errorf("%d events are left in the end", n)
 		}
 		MustCommit(t, s, store.Commit{At: hours(30), Whole: true})

@@ -51,7 +51,7 @@ func TestEventsOfOneExperiment(t *testing.T) {
 	})
 }
 
-func TestAllEventsInPages(t *testing.T) {
+func TestEventsInPages(t *testing.T) {
 	eachStore(t, store.Options{EventsPerExperiment: 5}, func(t *testing.T, s store.Store) {
 		var want []health.Event
 		for n := range 20 {
@@ -64,7 +64,7 @@ func TestAllEventsInPages(t *testing.T) {
 		for _, limit := range []int{1, 3, 7, 20, 100} {
 			var got []health.Event
 			last := int64(1 << 62)
-			for _, e := range MustAllEvents(t, s, time.Time{}, limit) {
+			for _, e := range MustFind(t, s, store.EventQuery{}, limit) {
 				if e.ID >= last {
 					t.Fatalf("event %d follows %d", e.ID, last)
 				}
@@ -74,27 +74,27 @@ func TestAllEventsInPages(t *testing.T) {
 			same(t, fmt.Sprint("pages of ", limit), got, want)
 		}
 		since := t0.Add(3 * time.Minute)
-		for _, e := range MustAllEvents(t, s, since, 2) {
+		for _, e := range MustFind(t, s, store.EventQuery{Since: since}, 2) {
 			if e.When.Before(since) {
 				t.Errorf("%v is before %v", e.When, since)
 			}
 		}
-		if n := len(MustAllEvents(t, s, since, 2)); n != 11 {
+		if n := len(MustFind(t, s, store.EventQuery{Since: since}, 2)); n != 11 {
 			t.Errorf("%d events since, want 11", n)
 		}
-		if n := len(MustAllEvents(t, s, t0.Add(time.Hour), 2)); n != 0 {
+		if n := len(MustFind(t, s, store.EventQuery{Since: t0.Add(time.Hour)}, 2)); n != 0 {
 			t.Errorf("%d events from the future", n)
 		}
 
 		// A page goes on where the one before ended, whatever happened between.
-		first, next, err := s.AllEvents(t.Context(), time.Time{}, 5, "")
+		first, next, err := s.FindEvents(t.Context(), store.EventQuery{}, 5, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		late := event("late", 0)
 		late.When = t0.Add(time.Hour)
 		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{late, first[4].Event}})
-		second, _, err := s.AllEvents(t.Context(), time.Time{}, 5, next)
+		second, _, err := s.FindEvents(t.Context(), store.EventQuery{}, 5, next)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestAllEventsInPages(t *testing.T) {
 		early := event("early", 0)
 		early.When = t0.Add(-time.Hour)
 		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{early}})
-		all := MustAllEvents(t, s, time.Time{}, 4)
+		all := MustFind(t, s, store.EventQuery{}, 4)
 		same(t, "newest", all[0].Event, late)
 		same(t, "oldest", all[len(all)-1].Event, early)
 	})
@@ -114,7 +114,7 @@ func TestBadCursors(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mails: []*health.Mail{mail("1@lab", t0)}})
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("2@lab", t0)}})
-		_, ofEvents, err := s.AllEvents(t.Context(), time.Time{}, 1, "")
+		_, ofEvents, err := s.FindEvents(t.Context(), store.EventQuery{}, 1, "")
 		if err != nil || ofEvents == "" {
 			t.Fatal(ofEvents, err)
 		}
@@ -123,14 +123,14 @@ func TestBadCursors(t *testing.T) {
 			t.Fatal(ofMails, err)
 		}
 		for _, bad := range []string{"x", "%", "e.1.2", ofEvents + "A", ofEvents[1:], "ZS4xLi0x", "ZS4wMS4x", string(make([]byte, 4000))} {
-			if _, _, err := s.AllEvents(t.Context(), time.Time{}, 1, bad); !errors.Is(err, store.ErrBadCursor) {
+			if _, _, err := s.FindEvents(t.Context(), store.EventQuery{}, 1, bad); !errors.Is(err, store.ErrBadCursor) {
 				t.Errorf("events from %q: %v", bad, err)
 			}
 			if _, _, err := s.Mails(t.Context(), 1, bad); !errors.Is(err, store.ErrBadCursor) {
 				t.Errorf("mails from %q: %v", bad, err)
 			}
 		}
-		if _, _, err := s.AllEvents(t.Context(), time.Time{}, 1, ofMails); !errors.Is(err, store.ErrBadCursor) {
+		if _, _, err := s.FindEvents(t.Context(), store.EventQuery{}, 1, ofMails); !errors.Is(err, store.ErrBadCursor) {
 			t.Errorf("events by a cursor of mails: %v", err)
 		}
 		if _, _, err := s.Mails(t.Context(), 1, ofEvents); !errors.Is(err, store.ErrBadCursor) {
@@ -163,7 +163,7 @@ func TestOldThingsAreDropped(t *testing.T) {
 		if _, err := s.Mail(t.Context(), "sent@lab"); !errors.Is(err, store.ErrUnknownMail) {
 			t.Errorf("a dropped mail can be read: %v", err)
 		}
-		if n := len(MustAllEvents(t, s, time.Time{}, 10)); n != 3 {
+		if n := len(MustFind(t, s, store.EventQuery{}, 10)); n != 3 {
 			t.Errorf("%d events, want those of the forgotten too", n)
 		}
 		MustCommit(t, s, store.Commit{At: at(30), Records: []health.Record{record("stays", 2)}})
@@ -196,7 +196,7 @@ func TestNothingIsShared(t *testing.T) {
 			same(t, "record", kept.Records[0], record("pend00", 1))
 			same(t, "mail", due[0], *mail("1@lab", t0, "a@x"))
 			spoil(&es[0], &kept.Records[0], &due[0])
-			all := MustAllEvents(t, s, time.Time{}, 1)
+			all := MustFind(t, s, store.EventQuery{}, 1)
 			all[0].StreamOK["pend00-st-data"] = false
 			MustMails(t, s, 1)[0].Recipients[0].Fate = health.Failed
 		}
@@ -240,24 +240,17 @@ func TestWhatCannotBeKeptChangesNothing(t *testing.T) {
 
 func TestClosedStore(t *testing.T) {
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
-		if err := s.Ping(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := s.Size(); err != nil || n < 0 {
-			t.Fatal(n, err)
-		}
+		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1)}})
 		MustClose(t, s)
 		MustClose(t, s)
 		ctx := t.Context()
 		_, _, kept := s.Kept(ctx)
 		_, events := s.Events(ctx, "a")
-		_, _, all := s.AllEvents(ctx, t0, 1, "")
 		_, _, mails := s.Mails(ctx, 1, "")
 		_, one := s.Mail(ctx, "a")
 		_, due := s.DueMail(ctx, t0, 1)
 		_, _, next := s.NextMail(ctx)
 		_, _, _, _, counts := s.MailCounts(ctx)
-		_, size := s.Size()
 		_, _, find := s.FindEvents(ctx, store.EventQuery{}, 1, "")
 		_, history := s.History(ctx, "a", t0, t0)
 		_, _, audit := s.Audit(ctx, 1, "")
@@ -265,8 +258,8 @@ func TestClosedStore(t *testing.T) {
 		var everybody error
 		for _, everybody = range s.AllHistory(ctx, t0, t0) {
 		}
-		for i, err := range []error{s.Commit(ctx, store.Commit{Forgotten: []string{"a"}}), s.Ping(ctx), s.MarkMail(ctx, "a", nil),
-			s.Alive(ctx, t0), kept, events, all, mails, one, due, next, counts, size, find, history, audit, watched, everybody} {
+		for i, err := range []error{s.Commit(ctx, store.Commit{Forgotten: []string{"a"}}), s.MarkMail(ctx, "a", nil),
+			s.Alive(ctx, t0), kept, events, mails, one, due, next, counts, find, history, audit, watched, everybody} {
 			if !errors.Is(err, store.ErrClosed) {
 				t.Errorf("call %d: %v", i, err)
 			}

@@ -82,8 +82,8 @@ func (s *SQLite) Watched(ctx context.Context, from, to time.Time) ([]Span, error
 	running := s.alive.Load()
 	var out []Span
 	found := false
-	err := s.read(ctx, func(db *sql.DB) error {
-		return each(ctx, db, func(rows *sql.Rows) error {
+	err := s.read(ctx, func(r *reader) error {
+		return each(ctx, r, func(rows *sql.Rows) error {
 			var row, since, until int64
 			if err := rows.Scan(&row, &since, &until); err != nil {
 				return err
