@@ -2,9 +2,11 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-openapi/loads"
@@ -28,13 +30,30 @@ type api struct {
 	listings listings
 }
 
-func newAPI(opts *Options, admins *admins, tickets *tickets) (http.Handler, error) {
-	doc, err := loads.Embedded(restapi.SwaggerJSON, restapi.FlatSwaggerJSON)
+// specification is swagger.yaml as it was compiled in.
+type specification struct {
+	doc  *loads.Document // what routing goes by, which only reads it
+	sent *body           // to those who ask for it
+}
+
+// embedded decodes it once for all servers of a process: that takes longer than all
+// else that a server is made of. Nothing goes by the document as it was written, so
+// only the flat one is decoded.
+var embedded = sync.OnceValues(func() (*specification, error) {
+	doc, err := loads.Embedded(json.RawMessage("{}"), restapi.FlatSwaggerJSON)
 	if err != nil {
 		return nil, fmt.Errorf("load the embedded API specification: %w", err)
 	}
+	return &specification{doc: doc, sent: newBody("application/json", restapi.SwaggerJSON)}, nil
+})
+
+func newAPI(opts *Options, admins *admins, tickets *tickets) (http.Handler, error) {
+	spec, err := embedded()
+	if err != nil {
+		return nil, err
+	}
 	a := &api{opts: opts, admins: admins, tickets: tickets, listings: listings{uptime: opts.Uptime, listed: opts.Listed}}
-	gen := operations.NewLabstatusAPI(doc)
+	gen := operations.NewLabstatusAPI(spec.doc)
 	gen.Logger = opts.Log.Debugf
 	gen.ServeError = serveError(opts.Log)
 	gen.JSONConsumer = readOrder()
@@ -70,10 +89,9 @@ func newAPI(opts *Options, admins *admins, tickets *tickets) (http.Handler, erro
 	// scripts from elsewhere: route to the operations alone.
 	gen.Middleware = func(b middleware.Builder) http.Handler { return gen.Context().RoutesHandler(b) }
 	routed := gen.Serve(middleware.PassthroughBuilder)
-	specification := newBody("application/json", doc.Raw())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == basePath+"/swagger.json" {
-			getOnly(specification.serve).ServeHTTP(w, r)
+			getOnly(spec.sent.serve).ServeHTTP(w, r)
 			return
 		}
 		if r.Method == http.MethodHead {

@@ -23,19 +23,28 @@ import (
 	"labstatus/serve/restapi"
 )
 
-// contract is swagger.yaml, with every reference followed.
+// contract is swagger.yaml, with every reference followed. It is read once for all
+// tests, none of which runs beside another: all that they do to it is to make its
+// schemas strict.
 func contract(t *testing.T) *spec.Swagger {
 	t.Helper()
+	swagger, err := expandedContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return swagger
+}
+
+var expandedContract = sync.OnceValues(func() (*spec.Swagger, error) {
 	doc, err := loads.Spec("../swagger.yaml")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	doc, err = doc.Expanded()
-	if err != nil {
-		t.Fatal(err)
+	if doc, err = doc.Expanded(); err != nil {
+		return nil, err
 	}
-	return doc.Spec()
-}
+	return doc.Spec(), nil
+})
 
 // strict refuses whatever the contract doesn't speak of.
 func strict(s *spec.Schema) {

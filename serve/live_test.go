@@ -230,17 +230,19 @@ func TestLiveResumes(t *testing.T) {
 func TestLiveLogIsBounded(t *testing.T) {
 	var g liveLog
 	g.next, g.changed = 1, make(chan struct{})
-	for range 100 {
-		g.add([]draft{{event: "event", data: make([]byte, 1<<20)}}, nil)
+	const rounds = 40               // two and a half times what it may hold
+	megabyte := make([]byte, 1<<20) // the log takes a copy
+	for range rounds {
+		g.add([]draft{{event: "event", data: megabyte}}, nil)
 		if g.bytes > mostLogBytes || len(g.messages) > 16 {
 			t.Fatalf("%d messages of %d bytes", len(g.messages), g.bytes)
 		}
 	}
-	g.add([]draft{{event: "event", data: make([]byte, 2*mostLogBytes)}}, nil)
+	g.add([]draft{{event: "event", data: make([]byte, mostLogBytes+1)}}, nil)
 	if len(g.messages) != 1 {
 		t.Errorf("a message that is longer than the log leaves %d", len(g.messages))
 	}
-	if g.first() != 101 {
+	if g.first() != rounds+1 {
 		t.Errorf("the oldest is %d", g.first())
 	}
 }

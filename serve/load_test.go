@@ -74,6 +74,27 @@ func TestReadersWhileSnapshotsChange(t *testing.T) {
 	wg.Wait()
 }
 
+// Servers of one process share what is compiled in: none of them changes it, neither
+// when it is made nor when it answers. It is the race detector that finds out.
+func TestServersOfOneProcess(t *testing.T) {
+	targets := []string{
+		"/", "/system", "/experiment?name=pend00", "/overview.json", basePath + "/swagger.json",
+		basePath + "/experiments?state=healthy", basePath + "/events?limit=5", basePath + "/experiments/pend00/history",
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			h := newHandler(t) // made at once, too
+			for _, target := range targets {
+				if w := get(t, h, target, "Accept-Encoding", "gzip"); w.Code != http.StatusOK {
+					t.Errorf("%s: %d %s", target, w.Code, w.Body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // A reader that took its snapshot just before a newer one came doesn't bring the
 // older list back.
 func TestListingNeverGoesBack(t *testing.T) {

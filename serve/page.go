@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -23,12 +24,19 @@ var pageFiles embed.FS
 // pages are for people. Each comes whole out of the snapshot, so that it tells the
 // truth at once and to those without script; its module then keeps it live.
 type pages struct {
-	opts  *Options
-	views *template.Template
-	files *assets
+	*compiledIn
+	opts *Options
 }
 
-func newPages(opts *Options) (*pages, error) {
+// compiledIn is what pages have whatever they show, and whichever server shows them.
+type compiledIn struct {
+	views *template.Template
+	files *assets
+	sent  map[string]http.Handler // of the files, by path
+}
+
+// readCompiledIn reads it once for all servers of a process: none of it changes.
+var readCompiledIn = sync.OnceValues(func() (*compiledIn, error) {
 	views, err := template.ParseFS(pageFiles, "page/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -37,7 +45,15 @@ func newPages(opts *Options) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pages{opts: opts, views: views, files: files}, nil
+	return &compiledIn{views: views, files: files, sent: files.handlers()}, nil
+})
+
+func newPages(opts *Options) (*pages, error) {
+	c, err := readCompiledIn()
+	if err != nil {
+		return nil, err
+	}
+	return &pages{compiledIn: c, opts: opts}, nil
 }
 
 // mayReadKey marks the requests of those who may read.

@@ -1,6 +1,9 @@
 package serve
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+)
 
 // pageRoutes gives the pages, what they are made of and the list that the overview
 // reads, by path.
@@ -9,7 +12,7 @@ func pageRoutes(opts *Options) (map[string]http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	routes := p.files.handlers()
+	routes := maps.Clone(p.sent)
 	for path, page := range map[string]http.HandlerFunc{
 		"/":            p.front,
 		"/experiment":  p.experiment,

@@ -42,6 +42,8 @@ func TestStories(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STATUS_LOG_FILE", "stderr")
 			env.Setenv("STATUS_STORE", "memory")
+			// A program with the race detector in it sleeps for a second before it ends.
+			env.Setenv("GORACE", "atexit_sleep_ms=50")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"lab": startLab, "order": order, "await": await},

@@ -3,6 +3,8 @@ package browsertest
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,13 +15,23 @@ import (
 	"labstatus/internal/health"
 )
 
-// Ten thousand experiments: the page is there at once, all of them soon, scrolling
+// manyExperiments names, in the environment, how many TestManyExperiments has: three
+// thousand or more.
+const manyExperiments = "BROWSER_TEST_EXPERIMENTS"
+
+// Thousands of experiments: the page is there at once, all of them soon, scrolling
 // and typing stay quick, and two hundred changes a second don't freeze it. What is
 // limited is the work that the page makes, in its own processor time: on a machine
 // that does other things at once, frames come late whatever the page does. Both are
 // logged.
-func TestTenThousandExperiments(t *testing.T) {
-	const n = 10_000
+func TestManyExperiments(t *testing.T) {
+	// Ten thousand is what is promised. What grows with their number has its limit by
+	// that number, so that too much work for each is found with fewer of them, too.
+	n := 3000
+	if asked, err := strconv.Atoi(os.Getenv(manyExperiments)); err == nil {
+		n = asked
+	}
+	share := float64(n) / 10_000
 	w := serveWorld(t, many(n, time.Now()))
 	tb := open(t, w.url, desk)
 	call(tb, "count processor time", performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
@@ -29,13 +41,13 @@ func TestTenThousandExperiments(t *testing.T) {
 	read := run[float64](tb, `performance.getEntriesByType("resource").find((r) => r.name.endsWith("overview.json")).responseEnd`)
 	worked := tb.worked()
 	t.Logf("first paint after %.0f ms, list read after %.0f ms, everything there after %.0f ms, of which it worked for %.0f ms", paint, read, run[float64](tb, "window.there"), 1000*worked)
-	if paint > 3000 || worked > 3 {
-		t.Errorf("first paint after %.0f ms, %.0f ms of work: far more than a second", paint, 1000*worked)
+	if paint > 3000 || worked > 1+2*share {
+		t.Errorf("first paint after %.0f ms, %.0f ms of work for %d experiments: far more than a second for ten thousand", paint, 1000*worked, n)
 	}
-	tb.shows("h1", "100 of 10,000 experiments need you")
+	tb.shows("h1", fmt.Sprintf("%d of %d,%03d experiments need you", n/100, n/1000, n%1000))
 	tb.until("the page is live", `document.querySelector("#live.live")`)
 
-	tb.scrolls("two hundred a second change", 120, 6, func() {
+	tb.scrolls("two hundred a second change", 120, 3+3*share, func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for i := range 40 {
@@ -56,18 +68,19 @@ func TestTenThousandExperiments(t *testing.T) {
 		want := w.snapshot().Counts
 		tb.until("everything has been told", fmt.Sprintf(`document.querySelectorAll("#unknown .grid a").length === %d && document.querySelectorAll("#healthy .grid a").length === %d`, want.Unknown, want.Healthy))
 	})
-	tb.scrolls("every stream has moved on", -120, 6, func() {
+	tb.scrolls("every stream has moved on", -120, 3+3*share, func() {
 		all := make([]string, 0, n)
 		for _, r := range w.snapshot().Experiments {
 			all = append(all, r.Name)
 		}
 		w.alterAll(all, func(r *health.Report) { r.LastCheckedStreams = time.Now(); r.Streams[0].LastActive = time.Now() })
-		w.alter("expt09999", func(r *health.Report) { *r = *unwell(r.Name, time.Now(), 0) })
-		tb.until("what came with it is shown", `document.querySelector("#need .card h3").innerText.includes("expt09999")`)
+		last := all[n-1]
+		w.alter(last, func(r *health.Report) { *r = *unwell(r.Name, time.Now(), 0) })
+		tb.until("what came with it is shown", `document.querySelector("#need .card h3").innerText.includes(`+quote(last)+`)`)
 	})
 
 	before := tb.worked()
-	tb.write("#q", "expt0123")
+	tb.write("#q", "expt0012")
 	tb.until("only what fits is shown", `document.querySelectorAll("#healthy .grid a, #unknown .grid a, #need a[data-walk]").length === 10`)
 	typed := tb.worked() - before
 	t.Logf("a search among them is %.0f ms of work", 1000*typed)
@@ -118,18 +131,18 @@ func (tb *tab) scrolls(what string, by int, limit float64, happens func()) {
 // and the others small.
 func TestEverythingFailsAtOnce(t *testing.T) {
 	t.Parallel()
-	snap := many(3000, time.Now())
+	snap := many(1000, time.Now())
 	w := serveWorld(t, snap)
 	tb := open(t, w.url, desk)
 	tb.visit("")
-	tb.shows("h1", "30 of 3,000 experiments need you")
+	tb.shows("h1", "10 of 1,000 experiments need you")
 	names := make([]string, 0, len(snap.Experiments))
 	for _, r := range snap.Experiments {
 		names = append(names, r.Name)
 	}
 	w.alterAll(names, func(r *health.Report) { *r = *unwell(r.Name, time.Now(), 0) })
-	tb.shows("h1", "3,000 of 3,000 experiments need you")
-	tb.until("the newest are cards and the rest are cells", `document.querySelectorAll("#need .card").length === 60 && document.querySelectorAll("#need .grid a").length === 2940`)
+	tb.shows("h1", "1,000 of 1,000 experiments need you")
+	tb.until("the newest are cards and the rest are cells", `document.querySelectorAll("#need .card").length === 60 && document.querySelectorAll("#need .grid a").length === 940`)
 	run[bool](tb, `(document.querySelector("#need .grid").scrollIntoView(), true)`)
 	tb.shows("#need .grid", "expt")
 }
