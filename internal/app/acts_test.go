@@ -18,10 +18,10 @@ import (
 
 const actsSecret = "a secret of the status server's own"
 
-// inLabWithAnna is inLab with a maintainer who may change things.
+// inLabWithAnna is inLab with a maintainer who may change things, and a file as store.
 func inLabWithAnna(t *testing.T, experiments []lab.Experiment, story func(b *bench, do func(method, path, body string) (int, string))) {
 	t.Helper()
-	inLab(t, experiments, map[string]string{"STATUS_SECRET_STATUS": actsSecret}, func(b *bench) {
+	inLab(t, experiments, inFile(t, map[string]string{"STATUS_SECRET_STATUS": actsSecret}), func(b *bench) {
 		story(b, b.anna())
 	})
 }
@@ -70,7 +70,7 @@ func TestHoldThroughThePage(t *testing.T) {
 		if _, reason, _ := b.lab.Availability("r-pend00"); b.available("r-pend00") || !strings.Contains(reason, "new bearings (anna)") {
 			t.Errorf("book says %q", reason)
 		}
-		b.wait(time.Hour)
+		b.wait(20 * time.Minute) // in which book's list is read again
 		if b.available("r-pend00") {
 			t.Error("what a person holds was opened")
 		}
@@ -96,7 +96,7 @@ func TestHoldThroughThePage(t *testing.T) {
 // then differs from what was told is told.
 func TestSilenceThroughThePage(t *testing.T) {
 	inLabWithAnna(t, experiments("pend00", "spin30"), func(b *bench, do func(string, string, string) (int, string)) {
-		until := time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
+		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		if code, text := do(http.MethodPut, "/experiments/pend00/silence", `{"until":"`+until+`","reason":"rewiring"}`); code != http.StatusOK {
 			t.Fatalf("silence: %d %s", code, text)
 		}
@@ -105,12 +105,12 @@ func TestSilenceThroughThePage(t *testing.T) {
 		began := time.Now()
 		b.must(b.lab.Stream("pend00-st-video").Silence())
 		b.becomes("r-pend00", false, noticed+time.Second)
-		b.wait(time.Hour)
+		b.wait(20 * time.Minute)
 		b.stop()
 		b.start()
-		b.wait(30 * time.Minute)
+		b.wait(20 * time.Minute)
 		b.told(began)
-		b.wait(time.Hour)
+		b.wait(25 * time.Minute)
 		b.told(began, "1 new problem")
 		if b.state("pend00") != "unhealthy" {
 			t.Error("a silence hides the truth")
@@ -138,33 +138,29 @@ func TestMailThroughThePage(t *testing.T) {
 // The history tells how an experiment was, also that nobody watched it while the
 // server was away; what isn't known takes no part in the uptime.
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, experiments("pend00"), map[string]string{"STATUS_SECRET_STATUS": actsSecret})
+		b := newBench(t, experiments("pend00"), inFile(t, map[string]string{"STATUS_SECRET_STATUS": actsSecret}))
 		b.start()
-		b.wait(time.Hour)
+		b.wait(30 * time.Minute)
 		b.must(b.lab.Stream("pend00-st-video").Silence())
-		b.wait(30 * time.Minute)
+		b.wait(15 * time.Minute)
 		b.must(b.lab.Stream("pend00-st-video").Resume())
-		b.wait(30 * time.Minute)
+		b.wait(15 * time.Minute)
+		b.uptimeWithin(0.70, 0.80) // a quarter of the hour was bad
 		b.kill()
-		b.wait(2 * time.Hour)
-		b.start()
 		b.wait(time.Hour)
+		b.start()
+		b.wait(30 * time.Minute)
 
-		var report struct {
-			Uptime24h *float64 `json:"uptime_24h"`
-		}
-		b.get("/api/v1/experiments/pend00", &report)
-		if report.Uptime24h == nil || *report.Uptime24h < 0.75 || *report.Uptime24h > 0.90 {
-			t.Errorf("uptime of the day is %v, want some five sixths: half an hour of three was bad", report.Uptime24h)
-		}
+		b.uptimeWithin(0.75, 0.90) // some five sixths: a quarter of an hour of one and a half
 		var past struct {
 			Uptime           float64
 			UnwatchedSeconds float64 `json:"unwatched_seconds"`
 			UnhealthySeconds float64 `json:"unhealthy_seconds"`
 			Intervals        []struct{ State string }
 		}
-		from := time.Now().Add(-5 * time.Hour).UTC().Format(time.RFC3339)
+		from := time.Now().Add(-150 * time.Minute).UTC().Format(time.RFC3339)
 		if code := b.get("/api/v1/experiments/pend00/history?from="+from, &past); code != http.StatusOK {
 			t.Fatalf("history: %d", code)
 		}
@@ -174,12 +170,28 @@ func TestHistory(t *testing.T) {
 				t.Errorf("%s: %v, want about %s", what, time.Duration(seconds*float64(time.Second)), want)
 			}
 		}
-		near("unhealthy", past.UnhealthySeconds, 30*time.Minute)
-		near("unwatched", past.UnwatchedSeconds, 2*time.Hour)
+		near("unhealthy", past.UnhealthySeconds, 15*time.Minute)
+		near("unwatched", past.UnwatchedSeconds, time.Hour)
 		if text, err := json.Marshal(past.Intervals); err != nil || !strings.Contains(string(text), "unwatched") {
 			t.Errorf("intervals: %s %v", text, err)
 		}
 		b.stop()
 		b.close()
 	})
+}
+
+// uptimeWithin fails the test unless pend00's report has an uptime of the day between
+// these.
+func (b *bench) uptimeWithin(least, most float64) {
+	b.t.Helper()
+	var report struct {
+		Uptime24h *float64 `json:"uptime_24h"`
+	}
+	b.get("/api/v1/experiments/pend00", &report)
+	switch up := report.Uptime24h; {
+	case up == nil:
+		b.t.Error("the uptime of the day isn't known")
+	case *up < least || *up > most:
+		b.t.Errorf("the uptime of the day is %v, want %v to %v", *up, least, most)
+	}
 }

@@ -250,7 +250,8 @@ func (d *day) quiet() {
 		d.mend(name)
 	}
 	d.must(d.lab.Feed(lab.Relay).Fragment(0), d.lab.Feed(lab.Jump).Fragment(0))
-	settle := d.flapWindow + d.manifestBound() + d.sourceBound() + max(d.streamBound(), d.jumpBound()) + mailBound + d.bookBound()
+	// Sources and manifest settle beside each other, and so do mail and bookings.
+	settle := max(d.manifestBound(), d.sourceBound()) + max(d.streamBound(), d.jumpBound()) + d.flapWindow + max(mailBound, d.bookBound())
 	for range 5 {
 		d.pass(settle / 5)
 	}

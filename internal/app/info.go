@@ -89,15 +89,38 @@ func (a *App) notReady() (reasons []string) {
 	return reasons
 }
 
-// events gives an experiment's history, also what the store doesn't have yet.
+// events gives an experiment's history, also what a failing store doesn't have yet.
 func (a *App) events(ctx context.Context, name string) ([]health.Event, error) {
+	owed := a.owedEvents()
 	kept, err := a.store.Events(ctx, name)
-	for _, e := range a.journal.owedEvents() {
-		if e.Experiment == name {
-			kept = append(kept, e)
+	for _, e := range owed {
+		if e.Experiment == name && !slices.ContainsFunc(kept, e.same) {
+			kept = append(kept, e.Event)
 		}
 	}
 	return kept, err
+}
+
+// owedEvents are those that readers see although the store doesn't have them, oldest
+// first: all of them while it fails, which is said loudly, and else none. What is only on
+// its way there would be shown a moment too early: after a crash in that moment it is
+// decided anew, with another time, and what was shown would be lost.
+func (a *App) owedEvents() []owedEvent {
+	if a.journal.Status().FailingSince.IsZero() {
+		return nil
+	}
+	var all []owedEvent
+	for _, e := range a.journal.owedEvents() {
+		all = append(all, owedEvent{e})
+	}
+	return all
+}
+
+// owedEvent may have been kept since it was seen to be owed.
+type owedEvent struct{ health.Event }
+
+func (o owedEvent) same(e health.Event) bool {
+	return e.Experiment == o.Experiment && e.When.Equal(o.When)
 }
 
 func inMemoryOnly(why error) string {
@@ -107,24 +130,27 @@ func inMemoryOnly(why error) string {
 // findEvents gives the API a page of events in its own words. While the store fails
 // the first page begins with what it doesn't have yet.
 func (a *App) findEvents(ctx context.Context, q serve.EventQuery) ([]health.Event, string, error) {
+	owed := a.owedEvents()
 	page, next, err := a.store.FindEvents(ctx, store.EventQuery{
 		Since: q.Since, Until: q.Until, Experiment: q.Experiment, Text: q.Text,
 	}, q.Limit, q.Cursor)
 	if errors.Is(err, store.ErrBadCursor) {
 		return nil, "", serve.ErrBadCursor
 	}
-	var events []health.Event
-	if owed := a.journal.owedEvents(); q.Cursor == "" {
-		for _, e := range slices.Backward(owed) {
-			if q.Matches(&e) && len(events) < q.Limit {
-				events = append(events, e)
-			}
-		}
-	}
+	events := make([]health.Event, 0, len(page))
 	for _, e := range page {
 		events = append(events, e.Event)
 	}
-	return events, next, err
+	if q.Cursor != "" {
+		return events, next, err
+	}
+	var first []health.Event
+	for _, e := range slices.Backward(owed) {
+		if q.Matches(&e.Event) && len(first) < q.Limit && !slices.ContainsFunc(events, e.same) {
+			first = append(first, e.Event)
+		}
+	}
+	return append(first, events...), next, err
 }
 
 // announce says once, at start, what a maintainer may look for in the log.

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,6 +53,8 @@ type journal struct {
 	records map[string]health.Record
 	states  map[string]health.StateChange // of this run
 	system  *health.SystemRecord
+
+	changes atomic.Int64 // how often the store has taken in changes of state: whoever has read them before reads them again
 
 	mu     sync.Mutex // for what others read
 	status JournalStatus
@@ -280,6 +280,12 @@ func (j *journal) launch(ctx context.Context, now time.Time, patience time.Durat
 		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 		defer cancel()
 		err := j.store.Commit(ctx, c)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", errFlying, err)
+		}
+		if len(c.History) > 0 {
+			j.changes.Add(1) // whatever it says: it may have them in spite of an error
+		}
 		if err == nil {
 			j.kept(f)
 		}
@@ -485,42 +491,4 @@ func (j *journal) finish(ctx context.Context, patience time.Duration) error {
 		return fmt.Errorf("the store could not be written to the end, %d events, acts and mails are lost: %s", s.Pending, s.LastErr)
 	}
 	return nil
-}
-
-// joinAlerts makes one alert of two that were to be told one after the other: new is
-// what is still wrong, over is how each thing ended last, and what people did is told
-// in full. All else is as the newer one has it.
-func joinAlerts(older, newer *health.Alert) *health.Alert {
-	fresh, over := map[about]health.Issue{}, map[about]health.Resolved{}
-	for _, a := range []*health.Alert{older, newer} {
-		for _, r := range a.Resolved {
-			delete(fresh, aboutOf(r.Issue))
-			over[aboutOf(r.Issue)] = r
-		}
-		for _, i := range a.New {
-			fresh[aboutOf(i)] = i
-		}
-	}
-	joined := *newer
-	joined.New = slices.SortedFunc(maps.Values(fresh), byExperiment)
-	joined.Resolved = slices.SortedFunc(maps.Values(over), func(a, b health.Resolved) int { return byExperiment(a.Issue, b.Issue) })
-	joined.Acts = newest(slices.Concat(older.Acts, newer.Acts), maxOwedActs, new(int))
-	if len(joined.New)+len(joined.Resolved)+len(joined.Acts) > 0 {
-		joined.Reminder = nil // it is all in Current
-	}
-	return &joined
-}
-
-// about is what an issue is about, whatever is said of it.
-type about struct{ experiment, kind, subject string }
-
-func aboutOf(i health.Issue) about {
-	if i.Code == health.MissingRequired { // not connected, or connected and silent: the same stream
-		i.Code = health.UnhealthyStream
-	}
-	return about{i.Experiment, string(i.Code), i.Subject}
-}
-
-func byExperiment(a, b health.Issue) int {
-	return cmp.Or(cmp.Compare(a.Experiment, b.Experiment), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Code, b.Code))
 }

@@ -28,6 +28,7 @@ var realMailServer = lab.MailOptions{TLS: lab.TLSStart, Auth: []string{"PLAIN"},
 // withMail runs a story with a mail server of the given kind and five maintainers.
 func withMail(t *testing.T, mail lab.MailOptions, env map[string]string, story func(*bench)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBenchWith(t, experiments("pend00", "spin30"), env, mail, 0)
 		b.env["STATUS_EMAIL_TO"] = strings.Join(maintainers[:3], ",")
@@ -61,7 +62,6 @@ func TestMailStageByAction(t *testing.T) {
 			}
 			final := fault.Code == 554 && slices.Contains(aboutTheMail, stage)
 			t.Run(strings.TrimSuffix(fmt.Sprintf("%s %s %d", stage, fault.Action, fault.Code), " 0"), func(t *testing.T) {
-				t.Parallel()
 				withMail(t, realMailServer, nil, func(b *bench) {
 					began := time.Now()
 					b.must(b.lab.FaultMail(fault), b.lab.Stream("pend00-st-video").Vanish())
@@ -92,7 +92,7 @@ func TestMailStageByAction(t *testing.T) {
 					if fault.Action != lab.ActDrip { // which goes on for the mail on its way when the server is well again
 						b.inOrder(began, "1 new problem: pend00", "1 ok again, none left: pend00")
 					}
-					b.wait(2 * time.Minute)
+					b.wait(time.Minute)
 					b.eachOnce(began, 2, maintainers...)
 					if report := b.mailReport(); report.Failed != 0 || report.Queued != 0 || report.UndeliverableSince != nil {
 						t.Errorf("the API says %+v", report)
@@ -202,8 +202,9 @@ func TestMailServerOfAnotherKind(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newBenchWith(t, experiments("pend00", "spin30"), nil, test.mail, test.age)
+				b := newBenchWith(t, experiments("pend00", "spin30"), inFile(t, nil), test.mail, test.age)
 				b.env["STATUS_EMAIL_TO"] = strings.Join(maintainers, ",")
 				test.wrong(b)
 				b.start()

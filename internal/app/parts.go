@@ -69,6 +69,7 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 func (a *App) takeUp(found health.Kept) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	a.journal.changes.Add(1) // the file's history is ours now
 	now, snapshot := time.Now(), a.Snapshot()
 	var acts []health.Act
 	for i := range found.System.Windows {

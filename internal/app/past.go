@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	aliveEvery  = time.Minute // how exactly it is known until when a server ran that was killed
-	uptimeEvery = time.Minute // how old the uptimes in reports may be
-	day         = 24 * time.Hour
+	aliveEvery = time.Minute // how exactly it is known until when a server ran that was killed, and how old uptimes in reports may be
+	day        = 24 * time.Hour
 )
 
 // history tells how an experiment was between two moments.
@@ -84,11 +83,12 @@ func (a *App) uptime(name string) (fraction float64, known bool) {
 // keepTime notes that the server is running, and keeps the uptimes up to date. What
 // can't be read or noted is said in the log, once until it works again.
 func (a *App) keepTime(ctx context.Context) {
-	tick := time.NewTicker(min(aliveEvery, uptimeEvery))
+	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	failing := false
+	var past pastDay
 	for {
-		err := errors.Join(a.alive(ctx), a.readUptimes(ctx))
+		err := errors.Join(a.alive(ctx), a.readUptimes(ctx, &past))
 		if ctx.Err() != nil {
 			return
 		}
@@ -117,18 +117,33 @@ func (a *App) alive(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) readUptimes(ctx context.Context) error {
+// pastDay is what was read of all histories, from the beginning of a day on. It stays
+// true, for later days too, until the store has taken in more.
+type pastDay struct {
+	histories [][]health.StateChange // of one experiment each
+	read      bool
+	changes   int64 // that had been kept by then
+}
+
+func (a *App) readUptimes(ctx context.Context, past *pastDay) error {
 	to := time.Now()
 	from := to.Add(-day)
+	if changes := a.journal.changes.Load(); !past.read || changes != past.changes {
+		fresh := pastDay{read: true, changes: changes}
+		for history, err := range a.store.AllHistory(ctx, from, time.Time{}) { // also of this very moment
+			if err != nil {
+				return fmt.Errorf("read all histories: %w", err)
+			}
+			fresh.histories = append(fresh.histories, history)
+		}
+		*past = fresh
+	}
 	watched, err := a.watched(ctx, from, to)
 	if err != nil {
 		return err
 	}
-	all := make(map[string]float64)
-	for changes, err := range a.store.AllHistory(ctx, from, to) {
-		if err != nil {
-			return fmt.Errorf("read all histories: %w", err)
-		}
+	all := make(map[string]float64, len(past.histories))
+	for _, changes := range past.histories {
 		if fraction, known := history.Summarize(changes, watched, from, to).Uptime(); known {
 			all[changes[0].Experiment] = fraction
 		}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -68,17 +69,21 @@ func (b *bench) stateCounts() (states map[string]int, open, closed int) {
 
 // A restart of a large lab with twenty experiments down tells nothing and writes nothing, and
 // what it shows is true from the first second; what changes meanwhile is told
-// once.
+// once. RESTART_EXPERIMENTS sets how many there are: what is kept of them is read and
+// written as a whole, so that a few times the twenty show what a thousand would.
 func TestRestartOfALargeLab(t *testing.T) {
+	large, err := strconv.Atoi(cmp.Or(os.Getenv("RESTART_EXPERIMENTS"), "150"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			size := 500
+			size := large
 			if name == "KILL" { // the way it ends matters here, not the size
-				size = 100
+				size = 60
 			}
 			last, lastButOne := fmt.Sprintf("pend%03d", size-1), fmt.Sprintf("pend%03d", size-2)
-			inLab(t, manyExperiments(size), nil, func(b *bench) {
+			inLab(t, manyExperiments(size), inFile(t, nil), func(b *bench) {
 				for i := range 20 {
 					b.must(b.lab.Stream(fmt.Sprintf("pend%03d-st-video", i)).Vanish())
 				}
@@ -147,7 +152,7 @@ func (b *bench) truthful(size, down int) {
 func TestRestartKeepsFlappingAndHolds(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			inLab(t, experiments("pend00", "spin30"), map[string]string{"STATUS_QUERY_BOOK_EVERY": "1m"}, func(b *bench) {
+			inLab(t, experiments("pend00", "spin30"), inFile(t, map[string]string{"STATUS_QUERY_BOOK_EVERY": "1m"}), func(b *bench) {
 				b.must(b.lab.SetAvailable("r-spin30", false, "at the workshop"))
 				for range 3 {
 					b.must(b.lab.Stream("pend00-st-video").Vanish())

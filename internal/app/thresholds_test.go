@@ -44,7 +44,7 @@ func TestThirtyToggles(t *testing.T) {
 						}
 						b.wait(every)
 					}
-					b.wait(30 * time.Minute)
+					b.wait(15 * time.Minute) // the window of flapping, and some
 					mails, writes := b.mails(began), b.writes(began)
 					t.Logf("%d mails %q, the booking changed %d times", len(mails), mails, writes)
 					if len(mails) > test.mails || writes > test.writes {
@@ -60,9 +60,9 @@ func TestThirtyToggles(t *testing.T) {
 	}
 }
 
-// A stream with pauses that its window allows is well, for an hour, whatever the
-// pattern; one that is just beyond it for a second now and then is, where two
-// checks in a row have to agree.
+// A stream with pauses that its window allows is well, whatever the pattern; one that is just beyond it for a second now and then is, where two
+// checks in a row have to agree. A pattern and the frames are as they were at first after
+// four minutes at most, having met in all the ways they do; this goes on for fifteen.
 func TestPausesWithinTheWindow(t *testing.T) {
 	for name, test := range map[string]struct {
 		sends, silent time.Duration
@@ -73,12 +73,13 @@ func TestPausesWithinTheWindow(t *testing.T) {
 		"stale for one second in seven": {0, 11 * time.Second, map[string]string{"STATUS_HEALTH_CONFIRM_DOWN": "2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, experiments("pend00"), test.env)
 				b.start()
 				b.wait(settled)
 				began := time.Now()
-				for time.Since(began) < time.Hour {
+				for time.Since(began) < 15*time.Minute {
 					b.must(b.lab.Stream("pend00-st-video").Silence())
 					b.wait(test.silent)
 					b.must(b.lab.Stream("pend00-st-video").Resume())
@@ -111,7 +112,7 @@ func TestFiveHundredDown(t *testing.T) {
 		if n := b.writes(began); n != 500 {
 			t.Errorf("book was written %d times, want 500", n)
 		}
-		b.wait(10 * time.Minute)
+		b.wait(2 * time.Minute)
 
 		back := time.Now()
 		for _, e := range all {
@@ -120,7 +121,7 @@ func TestFiveHundredDown(t *testing.T) {
 		b.wait(time.Minute)
 		b.paceKept(back)
 		m := b.oneMail(back, "500 ok again. No problem now.", "500 ok again, none left", "500 experiments: 500 healthy.")
-		if !strings.Contains(m.Text, "ok again after 11m ") {
+		if !strings.Contains(m.Text, "ok again after 3m ") {
 			t.Error("the mail doesn't say how long it was")
 		}
 		if n := b.writes(back); n != 500 {
