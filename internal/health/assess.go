@@ -71,7 +71,7 @@ func (x *experiment) reword(found map[subject]Issue) {
 	}
 }
 
-// event records a change of stream health or jump health.
+// event records a change of stream health, tunnel health or jump health.
 func (e *Engine) event(x *experiment, found map[subject]Issue) {
 	if found == nil {
 		found = make(map[subject]Issue)
@@ -81,10 +81,7 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 		x.unsteady = nil
 	}
 	for _, about := range changedBetween(x.noted, found) {
-		name := about.name
-		if about.code == MissingJump {
-			name = x.name
-		}
+		name := x.unsteadyName(about)
 		if i, there := slices.BinarySearch(x.unsteady, name); !there {
 			x.unsteady = slices.Insert(x.unsteady, i, name)
 		}
@@ -112,7 +109,7 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 	x.unsaved = true
 	ev := Event{
 		Experiment: x.name, When: e.now, Healthy: x.healthy(), JumpOK: x.jump.ok,
-		StreamOK: make(map[string]bool, len(x.streams)), Issues: []string{},
+		StreamOK: make(map[string]bool, len(x.streams)), TunnelOK: x.tunnelsOK(), Issues: []string{},
 	}
 	for _, s := range x.streams {
 		if s.judged {
@@ -128,6 +125,17 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 		level = Warn
 	}
 	e.note(level, x.words(), x.name, "")
+}
+
+// unsteadyName is what a subject is called among what flaps.
+func (x *experiment) unsteadyName(about subject) string {
+	switch about.code {
+	case MissingJump:
+		return x.name
+	case UnhealthyTunnel:
+		return unsteadyTunnel + about.name
+	}
+	return about.name
 }
 
 func changedBetween(a, b map[subject]Issue) (changed []subject) {
@@ -169,13 +177,17 @@ func (x *experiment) whatFlaps() string {
 }
 
 // quiet says whether a flapping experiment has been seen to be steady for the
-// whole window. Time in which its source was silent proves nothing.
+// whole window. Time in which its source was silent proves nothing; of a tunnel silence
+// is no news.
 func (e *Engine) quiet(x *experiment) bool {
 	since := x.flapping
 	if n := len(x.changes); n > 0 {
 		since = x.changes[n-1]
 	}
 	for _, name := range x.unsteady {
+		if strings.HasPrefix(name, unsteadyTunnel) {
+			continue
+		}
 		from := Relay
 		if name == x.name {
 			from = Jump
@@ -188,7 +200,7 @@ func (e *Engine) quiet(x *experiment) bool {
 }
 
 // attend notices that an experiment is in neither manifest nor frames. Only while
-// both feeds are fresh and settled is that known.
+// both feeds are fresh and settled is that known. Tunnels keep nothing watched.
 func (e *Engine) attend(x *experiment) {
 	present := len(x.resources) > 0 ||
 		x.jump.frame == e.jumpFrames && e.jumpFrames > 0 ||
@@ -218,6 +230,7 @@ func (e *Engine) dropTold() {
 		for _, s := range x.streams {
 			e.forgetTopic(s)
 		}
+		e.orphan(x)
 		delete(e.experiments, x.name)
 		e.d.Forgotten = append(e.d.Forgotten, x.name)
 		e.d.History = append(e.d.History, StateChange{Experiment: x.name, At: e.now})

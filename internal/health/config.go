@@ -12,6 +12,10 @@ type Config struct {
 	GroupWait   time.Duration // how long the first news waits for more; 0: not at all
 	Events      int           // kept per experiment
 
+	// TunnelPeriod is the period at which tunnels' figures are reported; 0: 5 s. What
+	// is over within two of them is no fault.
+	TunnelPeriod time.Duration
+
 	// FlapEvents changes within FlapWindow are flapping; either 0: never.
 	FlapEvents int
 	FlapWindow time.Duration

@@ -41,15 +41,16 @@ func (d *Decision) NothingToKeep() bool {
 		len(d.Acts) == 0 && len(d.History) == 0
 }
 
-// Event is one change of an experiment's stream health or jump health. Events
+// Event is one change of an experiment's stream, tunnel or jump health. Events
 // are values: nothing that happens later alters them.
 type Event struct {
 	Experiment string          `json:"experiment"`
 	When       time.Time       `json:"when"`
 	Healthy    bool            `json:"healthy"`
 	JumpOK     bool            `json:"jump_ok"`
-	StreamOK   map[string]bool `json:"stream_ok"` // by topic; those known at that moment
-	Issues     []string        `json:"issues"`    // as Issue.String words them, sorted
+	StreamOK   map[string]bool `json:"stream_ok"`           // by topic; those known at that moment
+	TunnelOK   map[string]bool `json:"tunnel_ok,omitempty"` // by name; those known at that moment
+	Issues     []string        `json:"issues"`              // as Issue.String words them, sorted
 }
 
 // Want is what a wish asks of book.

@@ -15,6 +15,16 @@
 // pend00-st-video. A source is relay, jump or book; relay and jump push frames,
 // each the complete list of their present connections.
 //
+// A tunnel is a service elsewhere, or a client of one, through which an experiment is
+// reached: its source, say leeds, reports of its service, say tunnel-pend00. Its name
+// is leeds/tunnel-pend00, with the client as a third part where there is one. It is
+// running, ready, failed or closed, as it says itself, and it says so only once; that
+// it is silent means nothing. The engine takes it for ok, for unhealthy where it fails,
+// for missing where it is closed and not ready again in time, or for unknown where it
+// has not said. A tunnel makes no experiment and keeps none watched: its reports wait
+// for their experiment. An experiment that can't be used without a tunnel requires it,
+// as it does streams; any other tunnel is one of its accesses, as jump is.
+//
 // # The caller's duties
 //
 //  1. Give inputs in the order in which they became known, each with its time:
@@ -24,7 +34,10 @@
 //     that the engine notices time passing when every source is silent.
 //  3. Carry out a Decision in the order of its fields: what is to be kept is
 //     kept before anything is told or booked.
-//  4. Bring back what book answered as [Availability] or [BookFailed]: a report
+//  4. Give reports of tunnels as they come ([Tunnels]), those that an earlier run heard
+//     right after the start, and leave out of what was kept the tunnels that are tied to
+//     another experiment by now.
+//  5. Bring back what book answered as [Availability] or [BookFailed]: a report
 //     states what book said, never what was asked of it.
 //
 // # What people say

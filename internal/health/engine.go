@@ -17,6 +17,7 @@ type Engine struct {
 	relayFrames, jumpFrames uint64 // since the start
 	book                    bookState
 
+	tunnels     tunnels
 	experiments map[string]*experiment
 	order       []*experiment // the same, by name
 	byTopic     map[string][]*stream
@@ -61,6 +62,7 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 		cfg: cfg, started: at, now: at,
 		relay:        feed{name: Relay, least: cfg.LastChecked, started: at},
 		jump:         feed{name: Jump, least: cfg.LastChecked, started: at},
+		tunnels:      newTunnels(cfg, at),
 		experiments:  make(map[string]*experiment),
 		byTopic:      make(map[string][]*stream),
 		resources:    make(map[string]*resource),
@@ -103,8 +105,11 @@ func (e *Engine) Step(in Input) Decision {
 		e.bookFailed(in)
 	case Act:
 		e.act(in)
+	case Tunnels:
+		e.hear(in)
 	case Tick:
 	}
+	e.watchTunnels()
 	e.watchSystem()
 	e.endSilences()
 	e.maintain()
@@ -127,7 +132,8 @@ func (e *Engine) Step(in Input) Decision {
 const asleep = 15 * time.Second
 
 // woke: what the sources sent meanwhile was not heard, so their silence says nothing.
-// Each has its window again from now on, and settles with its next frame.
+// Each has its window again from now on, and settles with its next frame. Tunnels have
+// their patience again, too.
 func (e *Engine) woke(at time.Time) {
 	for _, f := range []*feed{&e.relay, &e.jump} {
 		f.wokeAt = at
@@ -136,6 +142,7 @@ func (e *Engine) woke(at time.Time) {
 			f.cadence.Break()
 		}
 	}
+	e.tunnels.awake = at
 	e.touched = true
 }
 
@@ -245,6 +252,7 @@ func (e *Engine) experiment(name string) *experiment {
 	}
 	e.experiments[name] = x
 	e.enroll(x)
+	e.tieWaiting(x)
 	i, _ := slices.BinarySearchFunc(e.order, name, func(x *experiment, n string) int { return strings.Compare(x.name, n) })
 	e.order = slices.Insert(e.order, i, x)
 	e.touched = true

@@ -16,9 +16,13 @@ type experiment struct {
 	assessed  bool // its grace has ended once, in this run or an earlier one
 	leaving   bool // in neither manifest nor frames for too long: told, then dropped
 
-	streams   []*stream   // sorted by topic
-	resources []*resource // sorted by name
-	jump      jumpLink
+	streams    []*stream   // sorted by topic
+	resources  []*resource // sorted by name
+	jump       jumpLink
+	tunnels    []*tunnel // sorted by name
+	tunnelsBad int       // of them are known not to be well
+	// tunnelStatus is what was last shown of them; nil: it must be made anew.
+	tunnelStatus []TunnelStatus
 
 	lastRelay, lastJump, lastManifest time.Time
 	absentSince                       time.Time // in neither manifest nor frames since then
@@ -30,7 +34,7 @@ type experiment struct {
 	told map[subject]Issue
 
 	changes  []time.Time // events within the flap window
-	unsteady []string    // topics (and the bare name, for jump) that changed in them
+	unsteady []string    // topics that changed in them; the bare name for jump, "tunnel <name>" for a tunnel
 	flapping time.Time   // since when; zero: not
 
 	silence     *Silence
@@ -54,15 +58,19 @@ type experiment struct {
 }
 
 // subject is what an issue is about. A stream that was silent and then vanishes
-// has one issue all along, though its words change.
+// has one issue all along, though its words change; so has a tunnel that failed and
+// is then gone.
 type subject struct {
-	code Code // MissingJump, UnhealthyStream (for either verdict), Flapping, NoReports, BookSilent
+	code Code // MissingJump, UnhealthyStream and UnhealthyTunnel (for either verdict), Flapping, NoReports, BookSilent
 	name string
 }
 
 func (i Issue) about() subject {
-	if i.Code == MissingRequired {
+	switch i.Code {
+	case MissingRequired:
 		return subject{UnhealthyStream, i.Subject}
+	case MissingTunnel:
+		return subject{UnhealthyTunnel, i.Subject}
 	}
 	return subject{i.Code, i.Subject}
 }
@@ -77,7 +85,7 @@ func compareIssues(a, b Issue) int {
 
 // rank puts what closes a booking before what doesn't.
 func rank(c Code) int {
-	return slices.Index([]Code{NoReports, BookSilent, Flapping, MissingRequired, UnhealthyStream, MissingJump}, c)
+	return slices.Index([]Code{NoReports, BookSilent, Flapping, MissingRequired, UnhealthyStream, MissingTunnel, UnhealthyTunnel, MissingJump}, c)
 }
 
 // stream is what the engine remembers of one stream of one experiment.
@@ -145,6 +153,13 @@ func (x *experiment) found() map[subject]Issue {
 			add(i)
 		}
 	}
+	if x.tunnelsBad > 0 {
+		for _, t := range x.tunnels {
+			if i, bad := t.issue(); bad {
+				add(i)
+			}
+		}
+	}
 	if x.jump.judged && !x.jump.ok {
 		add(Issue{Code: MissingJump, Experiment: x.name, Since: x.jump.since})
 	}
@@ -161,10 +176,11 @@ func (x *experiment) healthy() bool {
 			return false
 		}
 	}
-	return true
+	return x.tunnelsBad == 0
 }
 
-// hazy says whether anything about the experiment can't be told at present.
+// hazy says whether anything about the experiment can't be told at present. A tunnel of
+// which nothing is known yet makes no experiment hazy: it may never say anything.
 func (x *experiment) hazy() bool {
 	if x.jump.unknown {
 		return true

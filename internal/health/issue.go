@@ -11,6 +11,8 @@ const (
 	MissingJump     Code = "missing_jump"     // no host connection on jump
 	MissingRequired Code = "missing_required" // a required stream is not connected and has not transmitted lately
 	UnhealthyStream Code = "unhealthy_stream" // a connected stream has not transmitted lately
+	MissingTunnel   Code = "missing_tunnel"   // a tunnel has been closed, and is not ready again
+	UnhealthyTunnel Code = "unhealthy_tunnel" // a tunnel takes no connections
 	Flapping        Code = "flapping"         // changes too often to be told each time
 	NoReports       Code = "no_reports"       // relay or jump has no fresh reports
 	BookSilent      Code = "book_silent"      // book is not answering
@@ -21,7 +23,8 @@ type Issue struct {
 	Code Code `json:"code"`
 	// Experiment is empty for an issue of the system.
 	Experiment string `json:"experiment,omitempty"`
-	// Subject is the stream's topic, or the source for an issue of the system.
+	// Subject is the stream's topic, the tunnel's name, or the source for an issue of
+	// the system.
 	Subject string    `json:"subject,omitempty"`
 	Since   time.Time `json:"since"`
 	// Detail is what was known of it when it was told: what flaps, why a source
@@ -39,6 +42,10 @@ func (i Issue) String() string {
 		return "missing required " + i.Subject
 	case UnhealthyStream:
 		return "unhealthy " + i.Subject
+	case MissingTunnel:
+		return "missing tunnel " + i.Subject
+	case UnhealthyTunnel:
+		return "unhealthy tunnel " + i.Subject
 	case Flapping:
 		return "flapping"
 	case NoReports:
@@ -60,7 +67,7 @@ const (
 	OKAgain       Ending = "ok again"
 	NotRequired   Ending = "no longer required"     // the stream is gone and nobody asks for it any more
 	Gone          Ending = "gone, and not required" // the stream was optional, or was connected until now
-	NotWatched    Ending = "no longer watched"      // the experiment left manifest and frames
+	NotWatched    Ending = "no longer watched"      // the experiment left manifest and frames, or the tunnel is not its own any more
 	Steady        Ending = "steady again"           // flapping ended
 	ReportsResume Ending = "reporting again"
 )

@@ -56,6 +56,7 @@ func (x *experiment) record() Record {
 			r.Streams = append(r.Streams, StreamRecord{Topic: s.topic, OK: s.ok, Missing: s.missing, Since: s.since, LastActive: s.lastActive})
 		}
 	}
+	r.Tunnels = x.tunnelRecords()
 	return r
 }
 
@@ -118,6 +119,9 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 		s := e.addStream(x, k.Topic)
 		s.judged, s.ok, s.missing = true, k.OK, k.Missing && !k.OK
 		s.since, s.lastActive = past(k.Since), past(k.LastActive)
+	}
+	for _, k := range r.Tunnels {
+		e.restoreTunnel(x, k, past(k.Since))
 	}
 	if r.Assessed {
 		maps.Copy(x.noted, x.found())

@@ -53,7 +53,7 @@ func (e *Engine) reportOf(x *experiment) *Report {
 		JumpOK: x.jump.judged && x.jump.ok, JumpKnown: x.jump.judged && !x.jump.unknown,
 		Issues: sortedIssues(x.noted), Events: x.events,
 		Silence: x.silence, Ack: x.ack, Maintenance: x.maintenance,
-		Streams: make([]StreamReport, len(x.streams)),
+		Streams: make([]StreamReport, len(x.streams)), Tunnels: x.statuses(),
 	}
 	if n := len(x.resources); n > 0 {
 		r.Resources = make([]ResourceReport, 0, n)

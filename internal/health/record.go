@@ -13,9 +13,10 @@ type Record struct {
 	JumpOK    bool           `json:"jump_ok"`
 	JumpSince time.Time      `json:"jump_since"`
 	Streams   []StreamRecord `json:"streams,omitempty"`
+	Tunnels   []TunnelRecord `json:"tunnels,omitempty"`
 	Told      []Issue        `json:"told,omitempty"`     // issues that people have been told of and not yet told the end of
 	Changes   []time.Time    `json:"changes,omitempty"`  // events within the flap window
-	Unsteady  []string       `json:"unsteady,omitempty"` // streams that changed in these events
+	Unsteady  []string       `json:"unsteady,omitempty"` // streams and tunnels that changed in these events
 	Flapping  time.Time      `json:"flapping,omitzero"`  // since when; zero: not flapping
 	Events    int            `json:"events"`
 	Silence   *Silence       `json:"silence,omitempty"`

@@ -11,7 +11,7 @@ type State string
 // States of an experiment.
 const (
 	StateStarting  State = "starting"  // first seen less than the start-up time ago, in this run or an earlier one
-	StateHealthy   State = "healthy"   // jump and every stream ok
+	StateHealthy   State = "healthy"   // jump, every stream and every tunnel ok
 	StateUnhealthy State = "unhealthy" // something is known not to be ok
 	StateUnknown   State = "unknown"   // a source is silent or settling, or we have only just started; what was last known stands
 	StateFlapping  State = "flapping"  // changes too often; what requires a stream that flaps stays closed until it is quiet
@@ -45,7 +45,7 @@ type Report struct {
 	Name  string
 	State State
 	// Healthy is the last known health: jump ok, every required stream ok, every
-	// other connected stream ok. While State is unknown or starting it may be out
+	// other connected stream ok, no tunnel known to be anything else. While State is unknown or starting it may be out
 	// of date.
 	Healthy bool
 	Since   time.Time // State has been so since then
@@ -60,6 +60,7 @@ type Report struct {
 	Jump      *Conn // host connection in the latest jump frame; nil: none
 
 	Streams   []StreamReport   // sorted by Topic
+	Tunnels   []TunnelStatus   // sorted by Name
 	Resources []ResourceReport // sorted by Name
 	Issues    []Issue          // last known, sorted
 	Events    int              // events kept
@@ -69,15 +70,15 @@ type Report struct {
 	Maintenance *Maintenance // nil: not in maintenance
 }
 
-// Verdict is what is thought of a stream.
+// Verdict is what is thought of a stream or a tunnel.
 type Verdict string
 
-// Verdicts on a stream.
+// Verdicts on a stream or a tunnel.
 const (
 	VerdictOK        Verdict = "ok"
-	VerdictUnhealthy Verdict = "unhealthy" // connected, but has not transmitted lately
-	VerdictMissing   Verdict = "missing"   // required and not connected
-	VerdictUnknown   Verdict = "unknown"   // relay is silent, settling, or has not reported yet
+	VerdictUnhealthy Verdict = "unhealthy" // connected, but has not transmitted lately; a tunnel: it fails
+	VerdictMissing   Verdict = "missing"   // required and not connected; a tunnel: it is gone
+	VerdictUnknown   Verdict = "unknown"   // relay is silent, settling, or has not reported yet; a tunnel: it has not said
 )
 
 // StreamReport is what is known of one stream.

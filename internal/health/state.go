@@ -49,7 +49,7 @@ func (x *experiment) knownBad() bool {
 	if x.jump.judged && !x.jump.ok && !x.jump.unknown {
 		return true
 	}
-	return slices.ContainsFunc(x.streams, func(s *stream) bool { return s.judged && !s.ok && !s.unknown })
+	return x.tunnelsBad > 0 || slices.ContainsFunc(x.streams, func(s *stream) bool { return s.judged && !s.ok && !s.unknown })
 }
 
 func (e *Engine) count() Counts {

@@ -26,6 +26,8 @@ import (
 //	jump STUB drops|returns
 //	relay|jump-source mute|speaks|breaks|up|renews; hears (a frame is on its way),
 //	                          delivers (that frame comes, with its own time)
+//	tunnel SOURCE/SERVICE[/CLIENT] STUB [required] running|ready|failed|closed|figures|new-conns …
+//	                          [restored]: what is said of it at this moment, in that order
 //	book down|up|query|forgets|stubborn|slow (wishes wait)|works (does them); or one
 //	                          resource: hold, release, drop, add, reads, gone
 //	silence STUB for=1h, unsilence STUB, ack STUB, unack STUB, hold STUB|RESOURCE,
@@ -34,7 +36,8 @@ import (
 //	            weekly=(mon,tue) start=08:00 end=12:30 zone=Europe/London
 //	end-maintenance ID
 //	clock back|forward 1h     as a clock without monotonic reading jumps
-//	restart [after=1m]        a new engine from what was kept
+//	restart [after=1m] [without=SOURCE/SERVICE]
+//	                          a new engine from what was kept, less that tunnel
 //	state                     the snapshot, in short
 //	history                   what was added to the histories of state since the last one
 func TestStories(t *testing.T) {
@@ -109,6 +112,12 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 			return "", err
 		}
 		tell(decisions...)
+	case "tunnel":
+		decisions, err := w.tunnel(words)
+		if err != nil {
+			return "", err
+		}
+		tell(decisions...)
 	case "book":
 		decisions, err := w.bookDoes(words)
 		if err != nil {
@@ -126,18 +135,22 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		w.now = w.now.Add(by)
 		w.schedule()
 	case "restart":
-		if len(words) > 0 {
-			away, err := time.ParseDuration(strings.TrimPrefix(words[0], "after="))
+		for _, a := range d.CmdArgs {
+			if a.Key == "without" {
+				w.forgetTunnels(a.Vals)
+				continue
+			}
+			away, err := time.ParseDuration(a.Vals[0])
 			if err != nil {
 				return "", err
 			}
-			w.now = w.now.Add(away)
+			w.now, w.away = w.now.Add(away), away
 		}
 		w.schedule()
 		w.start()
 		tell(w.query()...)
 	case "state":
-		return describeSnapshot(w.engine.Snapshot()), nil
+		return describeSnapshot(w.engine.Snapshot()) + describeTunnels(w.engine.Snapshot()), nil
 	case "history":
 		return w.takeHistory(), nil
 	default:
@@ -149,7 +162,7 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 func configure(w *world, args []datadriven.CmdArg) error {
 	durations := map[string]*time.Duration{
 		"last-active": &w.cfg.LastActive, "last-checked": &w.cfg.LastChecked, "startup": &w.cfg.Startup,
-		"group-wait": &w.cfg.GroupWait, "flap-window": &w.cfg.FlapWindow, "remind-every": &w.cfg.RemindEvery,
+		"group-wait": &w.cfg.GroupWait, "flap-window": &w.cfg.FlapWindow, "remind-every": &w.cfg.RemindEvery, "tunnel-period": &w.cfg.TunnelPeriod,
 		"relay-every": &w.relayEvery, "jump-every": &w.jumpEvery, "tick-every": &w.tickEvery,
 	}
 	counts := map[string]*int{

@@ -119,6 +119,11 @@ func (e *Engine) ended(x *experiment, about subject) (time.Time, Ending) {
 		return e.now, Steady
 	case about.code == MissingJump:
 		return x.jump.since, OKAgain
+	case about.code == UnhealthyTunnel:
+		if t := x.tunnel(about.name); t != nil && t.judged {
+			return t.okSince, OKAgain
+		}
+		return e.now, NotWatched
 	}
 	if s := x.stream(about.name); s != nil {
 		return s.since, OKAgain

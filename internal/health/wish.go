@@ -89,7 +89,8 @@ func (r *resource) outdated() bool {
 	return said != words && r.words != words
 }
 
-// desired is table one of the rules; the empty Want means: leave it as it is.
+// desired is table one of the rules; the empty Want means: leave it as it is. A required
+// tunnel of which nothing is known stops nothing.
 func desired(r *resource) Want {
 	want := Open
 	for _, topic := range r.Required {
@@ -101,10 +102,18 @@ func desired(r *resource) Want {
 			want = ""
 		}
 	}
+	if r.of.tunnelsBad == 0 && r.of.flapping.IsZero() {
+		return want
+	}
+	for _, t := range r.of.tunnels {
+		if t.required && (t.bad() || r.unsteady(unsteadyTunnel+t.name)) {
+			return Close
+		}
+	}
 	return want
 }
 
-// unsteady says that a stream keeps its resource closed because it flaps, whatever
+// unsteady says that a stream, or a tunnel, keeps its resource closed because it flaps, whatever
 // it is at the moment.
 func (r *resource) unsteady(topic string) bool {
 	return !r.of.flapping.IsZero() && slices.Contains(r.of.unsteady, topic)
@@ -128,11 +137,26 @@ func reasonFor(r *resource) string {
 			since = s.since
 		}
 	}
+	of := "streams"
+	for _, t := range r.of.tunnels {
+		if !t.required {
+			continue
+		}
+		of = "streams and tunnels"
+		switch i, bad := t.issue(); {
+		case bad:
+			faults = append(faults, i.String()+" since "+stamp(i.Since))
+		case r.unsteady(unsteadyTunnel + t.name):
+			faults = append(faults, "unsteady "+unsteadyTunnel+t.name+" since "+stamp(r.of.flapping))
+		case t.judged && t.okSince.After(since):
+			since = t.okSince
+		}
+	}
 	switch {
 	case len(faults) > 3:
 		return OwnReason + " " + strings.Join(faults[:3], "; ") + "; and more"
 	case len(faults) > 0:
 		return OwnReason + " " + strings.Join(faults, "; ")
 	}
-	return OwnReason + " all required streams ok since " + stamp(since)
+	return OwnReason + " all required " + of + " ok since " + stamp(since)
 }

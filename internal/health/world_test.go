@@ -37,6 +37,7 @@ type world struct {
 	noStats                          bool
 	backwards                        bool // frames list their connections in reverse
 	replay                           *health.Frame
+	away                             time.Duration        // before this run
 	history                          []health.StateChange // until a story asks for it
 
 	after func(health.Input, health.Decision) // each Step; may be nil
