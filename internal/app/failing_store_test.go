@@ -28,7 +28,7 @@ type storeFault struct {
 	hangs  bool // until its caller's patience ends
 	lies   bool // the work is done, and the error returned all the same
 	commit bool // only commits fail
-	marks  bool // only marks fail
+	marks  bool // only what is no commit fails
 }
 
 func (s *failingStore) order(f storeFault) {
@@ -71,6 +71,21 @@ func (s *failingStore) Commit(ctx context.Context, c store.Commit) error {
 
 func (s *failingStore) MarkMail(ctx context.Context, id string, to []health.Recipient) error {
 	return s.write(ctx, false, func() error { return s.Store.MarkMail(ctx, id, to) })
+}
+
+func (s *failingStore) PutDocument(ctx context.Context, kind, name string, value []byte) error {
+	return s.write(ctx, false, func() error { return s.Store.PutDocument(ctx, kind, name, value) })
+}
+
+func (s *failingStore) DropDocument(ctx context.Context, kind, name string) error {
+	return s.write(ctx, false, func() error { return s.Store.DropDocument(ctx, kind, name) })
+}
+
+func (s *failingStore) Documents(ctx context.Context, kind string) (map[string][]byte, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	return s.Store.Documents(ctx, kind)
 }
 
 func (s *failingStore) DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error) {

@@ -84,7 +84,7 @@ func (a *adder) add(ctx context.Context, e *eventRow) error {
 		}
 		var there bool
 		err := a.tx.StmtContext(ctx, a.st.hasEvent).QueryRowContext(ctx,
-			e.experiment, e.at, e.healthy, e.jumpOK, e.streamOK, e.issues).Scan(&there)
+			e.experiment, e.at, e.healthy, e.jumpOK, e.streamOK, e.tunnelOK, e.issues).Scan(&there)
 		if err != nil || there {
 			return err
 		}
@@ -93,7 +93,7 @@ func (a *adder) add(ctx context.Context, e *eventRow) error {
 		last.newest = e.at
 	}
 	last.seq++
-	a.waiting = append(a.waiting, e.experiment, last.seq, last.newest, e.at, e.healthy, e.jumpOK, e.streamOK, e.issues)
+	a.waiting = append(a.waiting, e.experiment, last.seq, last.newest, e.at, e.healthy, e.jumpOK, e.streamOK, e.tunnelOK, e.issues)
 	return nil
 }
 

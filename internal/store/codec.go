@@ -35,19 +35,25 @@ func fromNanos(n int64) time.Time {
 }
 
 // eventText gives the JSON columns of an event.
-func eventText(e *health.Event) (streamOK, issues string, err error) {
-	s, err := json.Marshal(e.StreamOK)
-	if err != nil {
-		return "", "", fmt.Errorf("encode streams of an event of %s: %w", e.Experiment, err)
+func eventText(e *health.Event) (text eventJSON, err error) {
+	for _, part := range []struct {
+		what string
+		from any
+		to   *string
+	}{{"streams", e.StreamOK, &text.streamOK}, {"tunnels", e.TunnelOK, &text.tunnelOK}, {"issues", e.Issues, &text.issues}} {
+		b, err := json.Marshal(part.from)
+		if err != nil {
+			return text, fmt.Errorf("encode %s of an event of %s: %w", part.what, e.Experiment, err)
+		}
+		*part.to = string(b)
 	}
-	i, err := json.Marshal(e.Issues)
-	if err != nil {
-		return "", "", fmt.Errorf("encode issues of an event of %s: %w", e.Experiment, err)
-	}
-	return string(s), string(i), nil
+	return text, nil
 }
 
-func eventFromText(e *health.Event, streamOK, issues []byte) error {
+func eventFromText(e *health.Event, streamOK, tunnelOK, issues []byte) error {
+	if err := json.Unmarshal(tunnelOK, &e.TunnelOK); err != nil {
+		return fmt.Errorf("decode its tunnels: %w", err)
+	}
 	if err := json.Unmarshal(streamOK, &e.StreamOK); err != nil {
 		return fmt.Errorf("decode its streams: %w", err)
 	}

@@ -1,6 +1,6 @@
 // Package store keeps what must outlive the server: each experiment's state, the
-// events, the histories of state, what people did, and the mails to send, in an SQLite
-// file or, for trials, in memory.
+// events, the histories of state, what people did, the mails to send, and small
+// documents of other parts, in an SQLite file or, for trials, in memory.
 //
 // One [Commit] is one transaction: all that a check came to is kept together or not at
 // all, and once it has returned it survives a crash of the server and the loss of
@@ -42,8 +42,8 @@
 // Whichever way other contents came, the store goes on with them, says so in the log,
 // and returns [ErrReplaced] from each commit until it is given a whole one. What only
 // the old contents had is lost then, events since the backup for instance; mails
-// that the backup has in its outbox are sent again. A restart before the whole
-// commit begins from the backup.
+// that the backup has in its outbox are sent again, and its documents stand until they
+// are put or dropped again. A restart before the whole commit begins from the backup.
 //
 // # What is kept how long
 //
@@ -51,7 +51,8 @@
 // experiment leaves its events readable for [Options.KeepForgotten]. A mail that
 // nobody waits for any more is dropped [Options.KeepMail] after its check, and a change
 // of state [Options.KeepHistory] after the next one: what still holds is kept, however
-// old it is. What people did is kept for 400 days. The space of what was dropped is
+// old it is. What people did is kept for 400 days, and a document until somebody drops
+// it. The space of what was dropped is
 // given back to the file system bit by bit. All this is done along with commits: what
 // is never written needs no tidying.
 package store

@@ -31,11 +31,14 @@ type EventQuery struct {
 
 // eventRow is an event as it is kept.
 type eventRow struct {
-	experiment       string
-	at               int64
-	healthy, jumpOK  bool
-	streamOK, issues string
+	experiment      string
+	at              int64
+	healthy, jumpOK bool
+	eventJSON
 }
+
+// eventJSON are an event's columns of JSON.
+type eventJSON struct{ streamOK, tunnelOK, issues string }
 
 // encodeEvents gives the rows that a commit of these events may have to add. What
 // would be dropped at once is left out, of each experiment all but the newest: else
@@ -44,11 +47,11 @@ func encodeEvents(events []health.Event, keep int) ([]eventRow, error) {
 	rows := make([]eventRow, len(events))
 	for i := range events {
 		e := &events[i]
-		streamOK, issues, err := eventText(e)
+		text, err := eventText(e)
 		if err != nil {
 			return nil, err
 		}
-		rows[i] = eventRow{e.Experiment, nanos(e.When), e.Healthy, e.JumpOK, streamOK, issues}
+		rows[i] = eventRow{e.Experiment, nanos(e.When), e.Healthy, e.JumpOK, text}
 	}
 	if len(rows) <= keep {
 		return rows, nil
@@ -70,18 +73,18 @@ func encodeEvents(events []health.Event, keep int) ([]eventRow, error) {
 	}), nil
 }
 
-const eventColumns = `SELECT id, experiment, at, healthy, jump_ok, stream_ok, issues FROM events `
+const eventColumns = `SELECT id, experiment, at, healthy, jump_ok, stream_ok, tunnel_ok, issues FROM events `
 
 // scanEvent reads a row of eventColumns. An unreadable one is left out (false):
 // one bad row shouldn't hide all others.
 func (s *SQLite) scanEvent(rows *sql.Rows) (e StoredEvent, ok bool, err error) {
 	var at int64
-	var streamOK, issues sql.RawBytes
-	if err := rows.Scan(&e.ID, &e.Experiment, &at, &e.Healthy, &e.JumpOK, &streamOK, &issues); err != nil {
+	var streamOK, tunnelOK, issues sql.RawBytes
+	if err := rows.Scan(&e.ID, &e.Experiment, &at, &e.Healthy, &e.JumpOK, &streamOK, &tunnelOK, &issues); err != nil {
 		return e, false, err
 	}
 	e.When = fromNanos(at)
-	if err := eventFromText(&e.Event, streamOK, issues); err != nil {
+	if err := eventFromText(&e.Event, streamOK, tunnelOK, issues); err != nil {
 		s.complain(err, "event", e.ID)
 		return e, false, nil
 	}

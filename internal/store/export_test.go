@@ -21,7 +21,10 @@ func Explain(doing, path string, err error) error { return explain(doing, path, 
 func ClassifyCode(path string, code int) error { return classifyCode(path, code) }
 
 // EventText is eventText.
-func EventText(e *health.Event) (streamOK, issues string, err error) { return eventText(e) }
+func EventText(e *health.Event) (streamOK, issues string, err error) {
+	text, err := eventText(e)
+	return text.streamOK, text.issues, err
+}
 
 // Nanos and FromNanos are the encoding of times.
 func Nanos(t time.Time) int64     { return nanos(t) }

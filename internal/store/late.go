@@ -23,9 +23,9 @@ const lateEvery = 15 * time.Second
 //
 // What the file held from before is joined with what this run has: of an experiment
 // that both know this run's record stands, and so does this run's record of the
-// system, with its windows of maintenance; the events, mails, acts and histories of
-// both are kept. What the file knew can't be given to a server that is running: it
-// hears of it by LateOptions.Moved.
+// system, with its windows of maintenance; of the documents stands what this run put
+// or dropped; the events, mails, acts and histories of both are kept. What the file knew
+// can't be given to a server that is running: it hears of it by LateOptions.Moved.
 //
 // Of what people were told in earlier runs, this run knows nothing as it starts.
 // So each problem that stands then is told once more, and no recovery from one that
@@ -164,6 +164,16 @@ func (l *Late) MarkMail(ctx context.Context, id string, recipients []health.Reci
 	return l.write(func(s Store) error { return s.MarkMail(ctx, id, recipients) })
 }
 
+// PutDocument implements Store.
+func (l *Late) PutDocument(ctx context.Context, kind, name string, value []byte) error {
+	return l.write(func(s Store) error { return s.PutDocument(ctx, kind, name, value) })
+}
+
+// DropDocument implements Store.
+func (l *Late) DropDocument(ctx context.Context, kind, name string) error {
+	return l.write(func(s Store) error { return s.DropDocument(ctx, kind, name) })
+}
+
 // Alive implements Store.
 func (l *Late) Alive(ctx context.Context, at time.Time) error {
 	return l.write(func(s Store) error { return s.Alive(ctx, at) })
@@ -200,6 +210,11 @@ func (l *Late) Audit(ctx context.Context, limit int, cursor string) ([]health.Ac
 // Watched implements Store.
 func (l *Late) Watched(ctx context.Context, from, to time.Time) ([]Span, error) {
 	return l.now.Load().Watched(ctx, from, to)
+}
+
+// Documents implements Store.
+func (l *Late) Documents(ctx context.Context, kind string) (map[string][]byte, error) {
+	return l.now.Load().Documents(ctx, kind)
 }
 
 // Mails implements Store.

@@ -27,6 +27,9 @@ func (s *SQLite) takeIn(ctx context.Context, m *Memory, found health.Kept) error
 					return err
 				}
 			}
+			if err := putDocuments(ctx, tx, m.documents); err != nil {
+				return err
+			}
 			return commit(ctx, tx, &f.st, &c, s.opts.EventsPerExperiment)
 		})
 		if err == nil && m.alive != nil {

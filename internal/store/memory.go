@@ -36,6 +36,8 @@ type Memory struct {
 	lastAct   int64
 	spans     []Span // those that are over
 	alive     *alive // the one that is running; nil: none yet
+
+	documents map[document][]byte // nil: dropped
 }
 
 // OpenMemory makes an empty store.
@@ -45,7 +47,8 @@ func OpenMemory(o Options) (*Memory, error) {
 		return nil, err
 	}
 	return &Memory{opts: o, began: time.Now(), records: map[string]string{}, forgotten: map[string]int64{},
-		histories: map[string][]*memEvent{}, byID: map[string]*row{}, changes: map[string][]health.StateChange{}}, nil
+		histories: map[string][]*memEvent{}, byID: map[string]*row{}, changes: map[string][]health.StateChange{},
+		documents: map[document][]byte{}}, nil
 }
 
 // usable says why a call can't be served. The caller holds the lock.

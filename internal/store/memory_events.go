@@ -19,7 +19,7 @@ type memEvent struct {
 func (e *memEvent) decode() (StoredEvent, error) {
 	out := StoredEvent{ID: e.id, Event: health.Event{
 		Experiment: e.experiment, When: fromNanos(e.at), Healthy: e.healthy, JumpOK: e.jumpOK}}
-	return out, eventFromText(&out.Event, []byte(e.streamOK), []byte(e.issues))
+	return out, eventFromText(&out.Event, []byte(e.streamOK), []byte(e.tunnelOK), []byte(e.issues))
 }
 
 func (m *Memory) addEvent(row eventRow) {

@@ -229,8 +229,12 @@ func same(tb testing.TB, what string, got, want any) {
 
 func event(name string, n int) health.Event {
 	topic := name + "-st-video"
-	return health.Event{Experiment: name, When: t0.Add(time.Duration(n) * time.Second), Healthy: n%2 == 0, JumpOK: true,
+	e := health.Event{Experiment: name, When: t0.Add(time.Duration(n) * time.Second), Healthy: n%2 == 0, JumpOK: true,
 		StreamOK: map[string]bool{topic: n%2 == 0, name + "-st-data": true}, Issues: []string{fmt.Sprintf("event %d", n), "unhealthy " + topic}}
+	if n%3 == 0 {
+		e.TunnelOK = map[string]bool{"leeds/tunnel-" + name: n%2 == 0}
+	}
+	return e
 }
 
 // record fills every field that matters for keeping.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,6 +51,9 @@ func (s *SQLite) ready(ctx context.Context) (*file, error) {
 	fresh, err := openFile(ctx, s.path)
 	if err != nil {
 		return nil, fmt.Errorf("open it again: %w", err)
+	}
+	if err := s.putBack(ctx, fresh); err != nil {
+		return nil, errors.Join(err, fresh.close()) // as if it had been deleted once more
 	}
 	s.cur.Store(fresh)
 	s.suspect = false
@@ -129,8 +133,22 @@ func (s *SQLite) rescue(ctx context.Context, f *file, log logrus.FieldLogger) er
 	return syncDir(filepath.Dir(s.path))
 }
 
-// saveAside copies a deleted database and closes it. One that can't be read is
-// closed only: s.saved tells which.
+// putBack gives a new database the documents that could be read of the old one: nobody
+// hands them in anew.
+func (s *SQLite) putBack(ctx context.Context, fresh *file) error {
+	if len(s.documents) == 0 {
+		return nil
+	}
+	err := fresh.transact(ctx, func(tx *sql.Tx) error { return putDocuments(ctx, tx, s.documents) })
+	if err != nil {
+		return fmt.Errorf("write the deleted file's documents anew: %w", err)
+	}
+	s.documents = nil
+	return nil
+}
+
+// saveAside copies a deleted database and closes it. One that can't be read as a whole
+// is closed only, once its documents were read: s.saved tells which.
 func (s *SQLite) saveAside(ctx context.Context, f *file, aside string, log logrus.FieldLogger) error {
 	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // an incomplete one
@@ -147,7 +165,9 @@ func (s *SQLite) saveAside(ctx context.Context, f *file, aside string, log logru
 		return errors.Join(err, os.Remove(aside))
 	}
 	if s.saved = err == nil; !s.saved {
-		log.WithError(err).Warn("The deleted database can't be read any more.")
+		documents, unread := f.readableDocuments(ctx)
+		s.documents = documents
+		log.WithError(errors.Join(err, unread, removeAll(aside))).WithField("documents", len(s.documents)).Warn("The deleted database can't be read any more.")
 	}
 	s.drop(f, log)
 	return nil

@@ -29,6 +29,8 @@ type SQLite struct {
 	replaced bool   // what is in the file isn't what was written last: a whole commit is needed
 	sweptAt  time.Time
 
+	documents map[document][]byte // with the turn only: of a deleted database that couldn't be read as a whole
+
 	alive      atomic.Pointer[alive] // the span that is running; nil: none yet
 	complained atomic.Bool           // an unreadable row has been logged
 }

@@ -26,7 +26,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 	}{
 		{&s.lastEvents, 1, `SELECT e.experiment, e.seq, e.newest FROM (VALUES) AS v JOIN events AS e
 			ON e.experiment = v.column1 AND e.seq = (SELECT max(seq) FROM events WHERE experiment = v.column1)`},
-		{&s.addEvents, 8, `INSERT INTO events (experiment, seq, newest, at, healthy, jump_ok, stream_ok, issues) VALUES`},
+		{&s.addEvents, 9, `INSERT INTO events (experiment, seq, newest, at, healthy, jump_ok, stream_ok, tunnel_ok, issues) VALUES`},
 		{&s.trimEvents, 2, `DELETE FROM events WHERE id IN (SELECT e.id FROM (VALUES) AS v JOIN events AS e
 			ON e.experiment = v.column1 AND e.seq <= v.column2)`},
 		{&s.putRecords, 3, `INSERT INTO records (name, at, body) VALUES
@@ -53,7 +53,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		{&s.addAct, `INSERT INTO acts (at, body) VALUES (?, ?) ON CONFLICT DO NOTHING`},
 		// The plus keeps SQLite from the index of moments: thousands may share one.
 		{&s.hasEvent, `SELECT EXISTS (SELECT 1 FROM events WHERE experiment = ? AND +at = ?
-			AND healthy = ? AND jump_ok = ? AND stream_ok = ? AND issues = ?)`},
+			AND healthy = ? AND jump_ok = ? AND stream_ok = ? AND tunnel_ok = ? AND issues = ?)`},
 		{&s.lengthen, `UPDATE watched SET until = ?2 WHERE id = ?1`},
 		{&s.advance, `UPDATE pulse SET head = ?2 WHERE id = 1 AND head = ?1`},
 	} {

@@ -62,6 +62,17 @@ type Store interface {
 	// lasts until to, where that is no later than Alive is expected again.
 	Watched(ctx context.Context, from, to time.Time) ([]Span, error)
 
+	// PutDocument keeps a small named value of another part of the server, in place of
+	// the one of the same kind and name. It is durable when nil is returned. A kind has
+	// 1 to 64 bytes, a name 1 to 256, a value 1 to 32 MiB.
+	PutDocument(ctx context.Context, kind, name string, value []byte) error
+
+	// DropDocument drops a document, where there is one.
+	DropDocument(ctx context.Context, kind, name string) error
+
+	// Documents gives all documents of a kind by their names.
+	Documents(ctx context.Context, kind string) (map[string][]byte, error)
+
 	// Mails gives a page of the outbox, newest first and without the messages'
 	// bytes. Limit and cursor are as for FindEvents.
 	Mails(ctx context.Context, limit int, cursor string) (page []health.Mail, next string, err error)
