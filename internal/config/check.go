@@ -102,6 +102,7 @@ func (l *loading) crossCheck() {
 		}
 	}
 	l.checkAdmin(sound)
+	l.checkObserver(sound)
 	if c.Email.AuthType == AuthNone && c.Email.Password.IsSet() {
 		l.warn(Prefix+"EMAIL_PASSWORD", "not used, because STATUS_EMAIL_AUTH_TYPE is none; auto would use it")
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	Serve     Serve
 	Admin     Admin
 	Metrics   Metrics
+	Observer  Observer
 	Profile   Profile
 	Booking   Booking
 	Reconnect Reconnect
@@ -138,6 +139,19 @@ type Metrics struct {
 	Interval      time.Duration // between pushes of everything; 0: only what the policies ask for
 	PolicyFile    string        // JSON; empty: no policies
 }
+
+// Observer is GOST's observer protocol, both ways: whom we tell how we are, and
+// where GOSTs report to us. What the files and the map hold isn't looked at here.
+type Observer struct {
+	File               string        // JSON: whom we tell from the start; empty: nobody
+	Listen, GRPCListen Listen        // where reports are taken, over HTTP and gRPC; not set: nowhere
+	Tokens             string        // file of the tokens that reports need; set where either is
+	Map                string        // rules split by ;, or @ and the path of a file with a rule a line
+	Period             time.Duration // at which the GOSTs report
+}
+
+// Listens says whether reports are taken anywhere.
+func (o Observer) Listens() bool { return o.Listen.IsSet() || o.GRPCListen.IsSet() }
 
 // Profile is the pprof listener.
 type Profile struct {

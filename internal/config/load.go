@@ -172,7 +172,7 @@ func (l *loading) apply(s Setting) {
 		err = s.set(l.config, raw)
 	}
 	if err != nil {
-		if s.Secret {
+		if s.Secret || s.confided {
 			raw = mask
 		}
 		l.fault(s.Name, &Fault{Variable: variable, Value: raw, Want: err.Error()})

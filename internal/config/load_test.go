@@ -132,6 +132,9 @@ func TestDocumentedDefaults(t *testing.T) {
 	if d.Store.String() != "/var/lib/status/status.db" || d.Log.File != "/var/log/status/status.log" || d.Booking != (Booking{15 * time.Minute, 5 * time.Second, HoldsRespect}) {
 		t.Errorf("got %+v", d)
 	}
+	if d.Observer != (Observer{Period: 5 * time.Second}) || d.Observer.Listens() {
+		t.Errorf("observer: %+v", d.Observer)
+	}
 	if ok, missing := d.Email.Enabled(); ok || !slices.Equal(missing, []string{"STATUS_EMAIL_FROM", "STATUS_EMAIL_TO", "STATUS_EMAIL_HOST"}) {
 		t.Errorf("mail %v, missing %v", ok, missing)
 	}

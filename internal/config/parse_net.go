@@ -223,6 +223,39 @@ func parseFile(raw string) (string, error) {
 	return filepath.Clean(raw), nil
 }
 
+// parseAbsolute is parseFile for a path that doesn't depend on where the server is
+// started.
+func parseAbsolute(raw string) (string, error) {
+	if !filepath.IsAbs(raw) {
+		return "", errors.New("the absolute path of a file, such as /etc/status/observers.json")
+	}
+	return parseFile(raw)
+}
+
+// parseTokensFile is parseAbsolute for a file of tokens: what has no slash in front may
+// well be a token itself.
+func parseTokensFile(raw string) (string, error) {
+	file, err := parseAbsolute(raw)
+	if err != nil {
+		return "", errors.New("the absolute path of a file that holds the tokens, such as /etc/status/observer_tokens, not a token")
+	}
+	return file, nil
+}
+
+// parseObserverMap accepts rules as they are, and of @/path the path. Whoever uses the
+// rules checks them.
+func parseObserverMap(raw string) (string, error) {
+	file, named := strings.CutPrefix(raw, "@")
+	if !named {
+		return raw, nil
+	}
+	file, err := parseAbsolute(file)
+	if err != nil {
+		return "", errors.New("rules split by ;, or @ and the absolute path of a file with a rule a line, such as @/etc/status/observer_map")
+	}
+	return "@" + file, nil
+}
+
 // parseBasePath accepts a URL path and drops the slash at its end.
 func parseBasePath(raw string) (string, error) {
 	if strings.Contains(raw, "://") || strings.ContainsAny(raw, "?#\\") || strings.ContainsFunc(raw, unicode.IsSpace) {

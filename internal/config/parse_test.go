@@ -80,6 +80,11 @@ func TestValues(t *testing.T) {
 		{"LOG_FILE", []string{"stdout", "stderr", "/x.log"}, map[string]string{"STDOUT": "stdout", "/dev/stderr": "stderr"}, map[string]string{"-": "stdout", "/var/log/": "not of a folder"}},
 		{"PROFILE", []string{"true", "false"}, map[string]string{"1": "true", "YES": "true", "on": "true", "0": "false", "No": "false", "off": "false"}, map[string]string{"2": "true or false", "enable": "true or false"}},
 		{"API_READ", []string{"open"}, nil, map[string]string{"closed": "one of open, token", "token": "STATUS_SECRET_STATUS"}},
+		{"OBSERVERS", []string{"/etc/status/observers.json"}, map[string]string{"/etc//status/../o.json": "/etc/o.json"}, map[string]string{"observers.json": "absolute path", "/etc/status/": "not of a folder", "https://h/o": "absolute path"}},
+		{"OBSERVER_TOKENS", []string{"/etc/status/observer_tokens"}, map[string]string{"/etc//tokens": "/etc/tokens"}, map[string]string{"observer_tokens": "absolute path", "3nPqRs5tUvWxYz7A": "not a token", "/etc/": "absolute path"}},
+		{"OBSERVER_MAP", []string{"service tunnel-(?P<stub>.+)-cam required ; client (?P<stub>[a-z]+\\d+) link", "@/etc/status/observer_map", strings.Repeat("service a@b ignore ; ", 100) + "service c ignore"}, map[string]string{"@/etc//map": "@/etc/map"},
+			map[string]string{"@observer_map": "@ and the absolute path", "@": "@ and the absolute path", "@/etc/": "@ and the absolute path", "service a link\nservice b link": "one line"}},
+		{"OBSERVER_PERIOD", []string{"1s", "5s", "1h"}, map[string]string{"60s": "1m"}, map[string]string{"0": "at least 1s", "500ms": "at least 1s", "61m": "at most 1h: what a tunnel", "often": "a duration"}},
 		{"BOOK_HOLDS", []string{"respect", "override"}, nil, map[string]string{"ignore": "one of respect"}},
 	} {
 		i := slices.IndexFunc(Table, func(s Setting) bool { return s.Name == tt.name })

@@ -30,6 +30,10 @@ type Setting struct {
 	Required bool
 	Aliases  []string // older names, without Prefix; Name wins
 
+	// confided says that a value that is refused may be a secret in the wrong place,
+	// and isn't shown.
+	confided bool
+
 	// field points at what the row fills.
 	field func(*Config) any
 	// set parses raw and fills the field. Its error says what is accepted.
@@ -60,6 +64,13 @@ func asIs(s string) string { return s }
 func secret(s Setting, at func(*Config) *Secret) Setting {
 	s.Type, s.Secret = "secret", true
 	return fills(s, at, func(raw string) (Secret, error) { return NewSecret(raw), nil }, Secret.String)
+}
+
+// confidential hides what is refused: where a file of secrets belongs, people put the
+// secret itself.
+func confidential(s Setting) Setting {
+	s.confided = true
+	return s
 }
 
 // textLimit is in runes: enough for any subject, too little for a pasted file.

@@ -77,7 +77,7 @@ func (l *loading) environment(s Setting) (value, variable string, ok bool) {
 		}
 		if len(raw) > valueLimit {
 			f := &Fault{Variable: name, Value: raw, Want: fmt.Sprintf("at most %d KiB", valueLimit>>10)}
-			if s.Secret {
+			if s.Secret || s.confided {
 				f.Value = mask
 			}
 			l.fault(s.Name, f)

@@ -16,6 +16,7 @@ const (
 	groupEmail    = "Mail"
 	groupServe    = "API and page"
 	groupMetrics  = "Operators"
+	groupObserver = "Observers"
 	groupLog      = "Log, store and profile"
 )
 
@@ -25,6 +26,7 @@ const (
 	ms     = time.Millisecond
 	second = time.Second
 	minute = time.Minute
+	hour   = time.Hour
 )
 
 // Table is every setting there is, in the order they are shown and their faults
@@ -41,7 +43,7 @@ var Table = slices.Concat(
 			Help: "The same for relay's feed."},
 			func(c *Config) *time.Duration { return &c.Reconnect.Relay }, lifetime),
 	},
-	bookingRows, healthRows, emailRows, serveRows, metricsRows, logRows,
+	bookingRows, healthRows, emailRows, serveRows, metricsRows, observerRows, logRows,
 )
 
 var lifetime = limits[time.Duration]{lo: 5 * second, hi: 10 * year, why: "a token has to end some day"}
@@ -164,6 +166,28 @@ var metricsRows = []Setting{
 	written(Setting{Name: "METRICS_POLICY_FILE", Group: groupMetrics, Type: "path",
 		Help: "JSON file that says which figures of connections are pushed where and how often. Read again on SIGHUP."},
 		func(c *Config) *string { return &c.Metrics.PolicyFile }, parseFile),
+}
+
+var observerRows = []Setting{
+	written(Setting{Name: "OBSERVERS", Group: groupObserver, Type: "absolute path",
+		Help: "JSON file of the observers that are told how everything is. More can be set while running."},
+		func(c *Config) *string { return &c.Observer.File }, parseAbsolute),
+	fills(Setting{Name: "OBSERVER_LISTEN", Group: groupObserver, Type: "host:port, unix:/path or systemd:NAME",
+		Help: "Where GOSTs report to us over HTTP, at /observer. Not set: nowhere."},
+		func(c *Config) *Listen { return &c.Observer.Listen }, parseListen, Listen.String),
+	fills(Setting{Name: "OBSERVER_GRPC_LISTEN", Group: groupObserver, Type: "host:port, unix:/path or systemd:NAME",
+		Help: "The same over gRPC."},
+		func(c *Config) *Listen { return &c.Observer.GRPCListen }, parseListen, Listen.String),
+	confidential(written(Setting{Name: "OBSERVER_TOKENS", Group: groupObserver, Type: "absolute path",
+		Help: "File of the tokens, one a line, that reports to us need. Required where they are listened for."},
+		func(c *Config) *string { return &c.Observer.Tokens }, parseTokensFile)),
+	written(Setting{Name: "OBSERVER_MAP", Group: groupObserver, Type: "rules split by ;, or @/path",
+		Help: "Which reported services and clients belong to which experiment. @/path: a file with a rule a line."},
+		func(c *Config) *string { return &c.Observer.Map }, parseObserverMap),
+	duration(Setting{Name: "OBSERVER_PERIOD", Group: groupObserver, Default: "5s",
+		Help: "How often the GOSTs report."},
+		func(c *Config) *time.Duration { return &c.Observer.Period },
+		limits[time.Duration]{lo: second, hi: hour, why: "what a tunnel reports so seldom says little of how it is now"}),
 }
 
 var emailRows = []Setting{
