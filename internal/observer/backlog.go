@@ -29,7 +29,7 @@ type backlog struct {
 
 // Bounds of a backlog.
 const (
-	maxWaiting = 2_000  // changes of status
+	maxWaiting = 25_000 // changes of status: those with which 10,000 experiments begin, and more
 	maxPending = 50_000 // events of sealed reports, of all runs together
 	// maxAge is how old a change may become that a later one has overtaken, and a
 	// report that is refused.

@@ -13,7 +13,9 @@ type Origin struct {
 	Required bool `json:"required,omitempty"`
 }
 
-// Status is a change of a subject's state, or of the words for it.
+// Status is a change of a subject's state, or of the words for it. GOSTs tell it of
+// services only: a client that is tied to an experiment and says nothing of its own is
+// as its service, and changes with it.
 type Status struct {
 	Origin
 	State   State
@@ -30,6 +32,9 @@ type Counters struct {
 	At    time.Time
 	// Restarted: the source has begun anew since the Counters before.
 	Restarted bool
+	// NewConns: a connection was opened since the Counters before, so the subject
+	// works, whatever it said of itself.
+	NewConns bool
 }
 
 // Heard is what has come since the Heard before: every change of state, in order,

@@ -95,10 +95,15 @@ func (t *table) restore(k KeptObserved) []Status {
 			e := t.entry(s, kept.Subject)
 			e.state, e.message, e.since, e.last, e.counted = kept.State, kept.Message, kept.Since, kept.LastAt, kept.Counted
 			e.began, e.restarts, e.repeats, e.count.KeptCounter = kept.Began, kept.Restarts, kept.Repeats, kept.Counter
+			e.handed = kept.Counter.Total.TotalConns
 			if e.state != "" {
 				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.since, Restored: true})
 			}
 		}
+	}
+	for _, s := range t.inherit() {
+		s.Restored = true
+		states = append(states, s)
 	}
 	slices.SortFunc(states, func(a, b Status) int {
 		return cmp.Or(a.At.Compare(b.At), compareOrigins(a.Origin, b.Origin))

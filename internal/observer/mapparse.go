@@ -18,7 +18,7 @@ const (
 )
 
 // ParseMap reads the text of STATUS_OBSERVER_MAP: a rule a line, or several on one
-// with " ; " between them. Blank lines and what follows a # at the begin of a word
+// with ; between them. Blank lines and what follows a # at the begin of a word
 // are left out.
 //
 //	service tunnel-(?P<stub>.+)  link
@@ -34,7 +34,7 @@ const (
 // All faults are given at once, each with its line.
 func ParseMap(text string) (*Map, error) {
 	m := new(Map)
-	err := eachRule(text, func(words []string) error {
+	err := eachRule(atEnds.Replace(text+"\n"), func(words []string) error {
 		if len(m.rules) == maxRules {
 			return fmt.Errorf("there are more than %d rules", maxRules)
 		}
@@ -49,6 +49,9 @@ func ParseMap(text string) (*Map, error) {
 	}
 	return m, nil
 }
+
+// atEnds sets a ; apart that ends a word: no pattern does.
+var atEnds = strings.NewReplacer("; ", " ; ", ";\n", " ;\n", ";\r", " ;\r", ";\t", " ;\t")
 
 // eachRule splits a text into lines, rules and words.
 func eachRule(text string, rule func(words []string) error) error {

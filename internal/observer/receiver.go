@@ -102,7 +102,7 @@ func (r *Receiver) Run(ctx context.Context, handle func(Heard)) error {
 func (r *Receiver) collect() Heard {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	heard := Heard{Statuses: r.statuses, Counters: r.table.counters()}
+	heard := Heard{Statuses: append(r.statuses, r.table.inherit()...), Counters: r.table.counters()}
 	r.statuses = nil
 	return heard
 }

@@ -14,6 +14,11 @@ type table struct {
 	size    int
 	sources map[string]*source
 	changed []*entry // whose figures have not been handed on
+
+	// Of tied clients that say nothing of their own state, which they take from their
+	// service:
+	moved map[*entry]bool // services whose state has changed since it was handed on
+	fresh []*entry        // clients that have not been handed on
 }
 
 // source is one who reports.
@@ -42,6 +47,9 @@ type entry struct {
 
 	restarts, repeats uint64
 
+	handed    uint64 // connections in the figures that were handed on last
+	inherited State  // of its service, as handed on last; its own is empty then
+
 	began     bool // it is running and was not ready since: of a service
 	changed   bool // it is in the table's list of these
 	restarted bool // and its figures begin anew
@@ -56,7 +64,7 @@ const (
 )
 
 func newTable(ties *Map, most int) *table {
-	return &table{ties: ties, max: most, sources: map[string]*source{}}
+	return &table{ties: ties, max: most, sources: map[string]*source{}, moved: map[*entry]bool{}}
 }
 
 func (t *table) source(name string) *source {
@@ -74,6 +82,9 @@ func (t *table) entry(s *source, subject Subject) *entry {
 		e = &entry{origin: t.ties.origin(s.name, subject)}
 		s.entries[subject] = e
 		t.size++
+		if e.inherits() {
+			t.fresh = append(t.fresh, e)
+		}
 	}
 	return e
 }
@@ -119,6 +130,7 @@ func (t *table) evict(n int, events []*Event, name string, now time.Time) bool {
 	slices.SortFunc(idle, func(a, b place) int { return a.e.last.Compare(b.e.last) })
 	for _, p := range idle[:n] {
 		delete(p.s.entries, p.e.origin.Subject)
+		delete(t.moved, p.e)
 		t.size--
 	}
 	return true
@@ -159,7 +171,11 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (chang
 		}
 		return nil
 	}
-	return s.status(e, ev.Status, at)
+	change = s.status(e, ev.Status, at)
+	if change != nil && e.origin.Kind == KindService {
+		t.moved[e] = true
+	}
+	return change
 }
 
 // figures counts, and says whether there was anything new to count.
@@ -221,8 +237,12 @@ func (t *table) counters() []Counters {
 	slices.SortFunc(t.changed, func(a, b *entry) int { return compareOrigins(a.origin, b.origin) })
 	var all []Counters
 	for _, e := range t.changed {
-		all = append(all, Counters{Origin: e.origin, Stats: e.count.Total, At: e.counted, Restarted: e.restarted})
-		e.changed, e.restarted = false, false
+		conns := e.count.Total.TotalConns
+		all = append(all, Counters{
+			Origin: e.origin, Stats: e.count.Total, At: e.counted, Restarted: e.restarted,
+			NewConns: e.restarted || conns > e.handed,
+		})
+		e.changed, e.restarted, e.handed = false, false, conns
 	}
 	t.changed = nil
 	return all
