@@ -16,12 +16,22 @@ import (
 // orderLimit is the longest order taken, in bytes.
 const orderLimit = 4096
 
+// rowsShown bounds the tables of the collector.
+const rowsShown = 200
+
 //go:embed control.html control.js
 var controlFiles embed.FS
 
 var controlPages = template.Must(template.New("").Funcs(template.FuncMap{
 	"clock": func(t time.Time) string { return t.Format("15:04:05") },
 	"join":  func(s []string) string { return strings.Join(s, ", ") },
+	"first": func(all []Collected) []Collected { return all[:min(len(all), rowsShown)] },
+	"more":  func(all []Collected) bool { return len(all) > rowsShown },
+	"latest": func(all []Complaint) []Complaint {
+		all = slices.Clone(all[max(len(all)-rowsShown, 0):])
+		slices.Reverse(all)
+		return all
+	},
 }).ParseFS(controlFiles, "control.html"))
 
 // controlHandler is the lab's own API and pages: what can be ordered, what is

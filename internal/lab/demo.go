@@ -20,7 +20,17 @@ func DemoExperiments() []Experiment {
 	return all
 }
 
-// DemoScript is a quarter of an hour of a lab's life, for DemoExperiments.
+// DemoGOSTs are those DemoScript speaks of, two of different make. It also
+// speaks of a collector.
+func DemoGOSTs() []GOST {
+	return []GOST{
+		{Name: "leeds", Version: GOST33, Tunnels: []string{"pend00", "pend01", "pend02", "spin00", "spin01", "spin02"}},
+		{Name: "york", Version: GOST326, GRPC: true, Tunnels: []string{"trus00", "trus01", "trus02"}, Clients: []string{"pvna00", "pvna01", "pvna02"}},
+	}
+}
+
+// DemoScript is a quarter of an hour of a lab's life, for DemoExperiments
+// and DemoGOSTs.
 // It ends with everything well.
 func DemoScript() Script {
 	s, err := ParseScript(demoText)

@@ -1,7 +1,9 @@
 // Package lab is a simulated remote laboratory, with faults to order: a
 // booking system, a relay and a jump service with the experiments connected to
-// them, and a mail server. It answers as the real services were measured to
-// answer, down to their odd status codes, misspelt keys and silences.
+// them, and a mail server. Where asked for there are GOSTs with tunnels to the
+// experiments, which report to an observer, and a collector, an observer itself.
+// All answer and report as the real ones were measured to, down to their odd
+// status codes, misspelt keys and silences.
 //
 // `status demo` serves it on loopback so that a newcomer can see the whole
 // product at work, and the tests of every other package mount it, on loopback
@@ -9,7 +11,8 @@
 //
 // It writes the wire formats by hand and imports nothing of the product, so
 // that the product and the lab can disagree. It never listens beyond loopback
-// unless told to, and it never connects to anything.
+// unless told to, and it connects to nothing but the observer that
+// [Lab.Observe] names.
 //
 // # Life
 //

@@ -8,6 +8,9 @@ import (
 
 // Addr returns the host:port a service listens on.
 func (l *Lab) Addr(service string) string {
+	if s := l.services[Collector]; service == CollectorGRPC && s != nil {
+		return s.side.addr
+	}
 	if s := l.services[service]; s != nil {
 		return s.gate.addr
 	}
@@ -54,7 +57,9 @@ func (l *Lab) websocketBase(service string) string {
 }
 
 // Env returns the settings that point a status server at this lab. The
-// caller adds what it wants otherwise (periods, store, log).
+// caller adds what it wants otherwise (periods, store, log). Where the lab has
+// GOSTs that also says whose tunnels theirs are; what the server listens on,
+// and the files of Lab.ObserverTokens and Lab.Observers, are the caller's.
 func (l *Lab) Env() map[string]string {
 	host, port, err := net.SplitHostPort(l.Addr(Mail))
 	if err != nil { // Addr without a port cannot have been bound
@@ -75,6 +80,10 @@ func (l *Lab) Env() map[string]string {
 		env["STATUS_HOST_"+in.key] = l.Addr(name)
 		env["STATUS_BASEPATH_"+in.key] = path.Join("/", l.base(name))
 		env["STATUS_SECRET_"+in.key] = in.secret
+	}
+	if len(l.gosts) > 0 {
+		env["STATUS_OBSERVER_MAP"] = l.observerMap()
+		env["STATUS_OBSERVER_PERIOD"] = l.gosts[0].spec.Period.String()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -146,3 +146,19 @@ func (g *gate) cut() error {
 	}
 	return all
 }
+
+// cutFrom closes the connection from an address.
+func (g *gate) cutFrom(addr string) error {
+	g.mu.Lock()
+	var found *gateConn
+	for c := range g.conns {
+		if c.RemoteAddr().String() == addr {
+			found = c
+		}
+	}
+	g.mu.Unlock()
+	if found == nil {
+		return nil // it is gone
+	}
+	return found.Close()
+}

@@ -24,6 +24,10 @@ const (
 	Jump    = "jump"
 	Mail    = "mail"
 	Control = "control"
+	// Collector exists where Options.Collector asks for it; CollectorGRPC is
+	// its address for gRPC.
+	Collector     = "collector"
+	CollectorGRPC = "collector-grpc"
 )
 
 // Options is what a lab is made of. The zero value is a working lab without
@@ -60,6 +64,13 @@ type Options struct {
 	// for nowhere. It must exist.
 	MailDir string
 
+	// GOSTs with tunnels to experiments; none by default. They report to whom
+	// Lab.Observe says.
+	GOSTs []GOST
+	// Collector is an observer, for whoever reports as a GOST does; none by
+	// default.
+	Collector *CollectorOptions
+
 	// Network carries the lab when set; else it listens on TCP.
 	Network *Network
 	// Addr are the addresses of single services: by default 127.0.0.1:0, on a
@@ -85,6 +96,7 @@ type Lab struct {
 
 	services map[string]*service
 	feeds    map[string]*feed
+	gosts    []*gost
 
 	// mu guards everything below and is never held during I/O.
 	mu          sync.Mutex
@@ -93,6 +105,7 @@ type Lab struct {
 	topics      map[string]*stream
 	book        booking
 	mail        mailState
+	collected   collection
 	orders      []Ordered
 }
 
@@ -125,15 +138,13 @@ func New(opt Options) (*Lab, error) {
 	if err := l.setMail(opt.MailServer); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{Book, Relay, Jump, Mail, Control} {
-		g, err := listenGate(l.listen, l.address(name))
-		if err != nil {
-			for _, s := range l.services {
-				err = errors.Join(err, s.gate.close())
-			}
-			return nil, fmt.Errorf("start %s of the lab: %w", name, err)
+	for _, g := range opt.GOSTs {
+		if err := l.addGOST(g); err != nil {
+			return nil, err
 		}
-		l.services[name] = newService(l, name, g)
+	}
+	if err := l.bind(); err != nil {
+		return nil, errors.Join(err, l.unbind())
 	}
 	l.services[Book].latency = opt.BookLatency
 	l.services[Book].record = l.recordCalls
@@ -141,13 +152,42 @@ func New(opt Options) (*Lab, error) {
 	l.feeds[Jump] = newFeed(l, l.services[Jump], opt.JumpEvery)
 	for _, e := range opt.Experiments {
 		if err := l.AddExperiment(e); err != nil {
-			for _, s := range l.services {
-				err = errors.Join(err, s.gate.close())
-			}
-			return nil, err
+			return nil, errors.Join(err, l.unbind())
 		}
 	}
 	return l, nil
+}
+
+// bind listens at every address of the lab.
+func (l *Lab) bind() error {
+	names := []string{Book, Relay, Jump, Mail, Control}
+	if l.opt.Collector != nil {
+		l.collected = newCollection(*l.opt.Collector)
+		names = append(names, Collector)
+	}
+	for _, name := range names {
+		g, err := listenGate(l.listen, l.address(name))
+		if err != nil {
+			return fmt.Errorf("start %s of the lab: %w", name, err)
+		}
+		l.services[name] = newService(l, name, g)
+	}
+	if s := l.services[Collector]; s != nil {
+		var err error
+		if s.side, err = listenGate(l.listen, l.address(CollectorGRPC)); err != nil {
+			return fmt.Errorf("start %s of the lab: %w", CollectorGRPC, err)
+		}
+	}
+	return nil
+}
+
+// unbind frees what bind took.
+func (l *Lab) unbind() error {
+	var all error
+	for _, s := range l.services {
+		all = errors.Join(all, s.each((*gate).close))
+	}
+	return all
 }
 
 func (l *Lab) address(name string) string {
@@ -177,7 +217,7 @@ func (l *Lab) Ready() <-chan struct{} { return l.ready }
 // goroutines have. It may be called once. Ending by ctx is no error.
 func (l *Lab) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	fault := make(chan error, 2*len(l.services))
+	fault := make(chan error, 2*len(l.services)+len(l.gosts))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	run := func(name string, f func(context.Context) error) {
@@ -195,6 +235,13 @@ func (l *Lab) Run(ctx context.Context) error {
 	run(Mail, l.serveMail)
 	run(Relay, l.feeds[Relay].run)
 	run(Jump, l.feeds[Jump].run)
+	if s := l.services[Collector]; s != nil {
+		run(Collector, s.serveHTTP(l.collectorHandler()))
+		run(Collector, l.serveCollectorGRPC)
+	}
+	for _, g := range l.gosts {
+		run("GOST "+g.spec.Name, g.run)
+	}
 	close(l.ready)
 	<-ctx.Done()
 	wg.Wait()

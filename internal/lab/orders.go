@@ -46,9 +46,9 @@ var kinds = map[string]struct {
 }{
 	"stub": {"a stub, or a pattern such as pend*, or *", func(s string) bool {
 		_, err := path.Match(s, "")
-		return err == nil && !slices.Contains([]string{Book, Relay, Jump, Mail, "somebody"}, s)
+		return err == nil && !slices.Contains([]string{Book, Relay, Jump, Mail, Collector, "gost", "somebody"}, s)
 	}},
-	"service":   {"book, relay, jump or mail", oneOf(Book, Relay, Jump, Mail)},
+	"service":   {"book, relay, jump, mail or collector", oneOf(Book, Relay, Jump, Mail, Collector)},
 	"feed":      {"relay or jump", oneOf(Relay, Jump)},
 	"stage":     {"one of " + list(stages), func(s string) bool { return slices.Contains(stages, Stage(s)) }},
 	"duration":  {"a time such as 7s", func(s string) bool { d, err := time.ParseDuration(s); return err == nil && d >= 0 }},
@@ -56,6 +56,8 @@ var kinds = map[string]struct {
 	"code":      {"a code from 200 to 599", between(200, 599)},
 	"n":         {"a count from 1 to 1000", between(1, 1000)},
 	"size":      {"a number of bytes, 0 to end it", between(0, 1<<20)},
+	"way":       {"one of " + list(ways) + ": what comes first of its old end and its new start", func(s string) bool { return slices.Contains(ways, Way(s)) }},
+	"gost":      {"the name of a GOST, or a pattern; all of them where it is left out", func(s string) bool { _, err := path.Match(s, ""); return err == nil }},
 	"recipient": {"an address or a pattern such as *@lab.example", func(s string) bool { _, err := path.Match(s, ""); return err == nil }},
 }
 
@@ -84,27 +86,35 @@ func onStubs(f func(l *Lab, a args, stub string) error) func(*Lab, args) error {
 		l.mu.Lock()
 		var stubs []string
 		for _, x := range l.sorted() {
-			if ok, err := path.Match(a["stub"], x.stub); ok && err == nil {
-				stubs = append(stubs, x.stub)
-			}
+			stubs = append(stubs, x.stub)
 		}
 		l.mu.Unlock()
-		if len(stubs) == 0 {
-			return fmt.Errorf("no experiment in the lab is called %s", a["stub"])
-		}
-		// Where a pattern fits several, those without such a stream are
-		// passed over, unless all are.
-		var faults []error
-		for _, stub := range stubs {
-			if err := f(l, a, stub); err != nil {
-				faults = append(faults, err)
-			}
-		}
-		if len(faults) < len(stubs) {
-			return nil
-		}
-		return errors.Join(faults...)
+		return onAll(a["stub"], stubs, "no experiment in the lab is called", func(stub string) error { return f(l, a, stub) })
 	}
+}
+
+// onAll gives an order to each of the names that fits the pattern.
+func onAll(pattern string, names []string, none string, f func(name string) error) error {
+	// Where a pattern fits several, those without such a stream are
+	// passed over, unless all are.
+	var faults []error
+	fitting := 0
+	for _, name := range names {
+		if ok, err := path.Match(pattern, name); !ok || err != nil {
+			continue
+		}
+		fitting++
+		if err := f(name); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	switch {
+	case fitting == 0:
+		return fmt.Errorf("%s %s", none, pattern)
+	case len(faults) < fitting:
+		return nil
+	}
+	return errors.Join(faults...)
 }
 
 // Grammar lists the orders of scripts and of the control API, one a line with
@@ -114,7 +124,7 @@ func Grammar() string {
 	for _, o := range orders {
 		fmt.Fprintf(&b, "%-52s %s\n", o.form, o.help)
 	}
-	for _, name := range []string{"stub", "service", "feed", "stage", "duration", "failure", "code", "n", "size", "recipient"} {
+	for _, name := range []string{"stub", "service", "feed", "stage", "duration", "failure", "code", "n", "size", "way", "gost", "recipient"} {
 		fmt.Fprintf(&b, "%-52s %s\n", "  where <"+name+"> is", kinds[name].want)
 	}
 	b.WriteString("  a <stream> is named st-video or, for short, video; <text> is the rest of the line\n")
@@ -150,7 +160,7 @@ func ParseOrder(line string) (Step, error) {
 		}
 	}
 	if len(near) == 0 {
-		return Step{}, fmt.Errorf("%q is no order: begin with a stub, book, relay, jump, mail or somebody", text)
+		return Step{}, fmt.Errorf("%q is no order: begin with a stub, book, relay, jump, mail, gost, collector or somebody", text)
 	}
 	return Step{}, fmt.Errorf("%q is no order; near it are: %s", text, strings.Join(near, "; "))
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func orderTable() []order {
 			return MailFault{Stage: Stage(a["stage"]), Action: action, Times: a.number("n")}
 		})
 	}
-	return []order{
+	return slices.Concat([]order{
 		{"<stub> jump drops", "the experiment's host leaves jump", host(HostOrder.Drop)},
 		{"<stub> jump returns", "and is back", host(HostOrder.Return)},
 		{"<stub> jump login", "a maintainer logs in over jump", host(HostOrder.Login)},
@@ -92,5 +93,5 @@ func orderTable() []order {
 			return MailFault{Stage: StageRcpt, Action: ActReply, Code: a.number("code"), Text: fmt.Sprintf("%s refused as ordered", a["recipient"]), Recipient: a["recipient"], Times: a.number("n")}
 		})},
 		{"mail well", "ends every fault of the mail server", func(l *Lab, _ args) error { return l.MailWell() }},
-	}
+	}, gostOrders(), collectorOrders())
 }

@@ -87,7 +87,9 @@ func TestScriptRun(t *testing.T) {
 // The demo's story can be told: every order is carried out, and it ends with
 // everything well.
 func TestDemoScript(t *testing.T) {
-	inBubble(t, Options{Experiments: DemoExperiments(), RelayStats: true}, func(b *bench) {
+	opt := Options{Experiments: DemoExperiments(), RelayStats: true, GOSTs: DemoGOSTs(), Collector: &CollectorOptions{}}
+	inBubble(t, opt, func(b *bench) {
+		b.observeCollector()
 		if err := DemoScript().Run(b.Context(), b.Lab, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -115,6 +117,16 @@ func TestDemoScript(t *testing.T) {
 				t.Errorf("%+v at the end", r)
 			}
 		}
+		for _, g := range s.GOSTs {
+			for _, svc := range g.Services {
+				if !svc.Usable || svc.State != "ready" || svc.Now.CurrentConns != 0 || g.Silent {
+					t.Errorf("%s %+v at the end", g.Name, svc)
+				}
+			}
+		}
+		if s.Collector.Mode != "well" {
+			t.Errorf("the collector is %s at the end", s.Collector.Mode)
+		}
 	})
 }
 
@@ -123,9 +135,16 @@ func TestDemoScript(t *testing.T) {
 func TestEveryOrder(t *testing.T) {
 	example := strings.NewReplacer("<stub> arrives", "newcomer arrives", "<stub>", "pend01", "<stream>", "video", "<service>", "relay", "<feed>", "jump", "<duration>", "1s",
 		"<code>", "450", "<failure>", "503", "<n>", "2", "<size>", "100", "<text>", "some words", "<resource>", "r-pend01", "<streams>", "data,st-video",
-		"<stage>", "data", "<recipient>", "*@x", "[", "", "]", "")
+		"<stage>", "data", "<recipient>", "*@x", "<way>", "late", "<gost>", "lee*", "[", "", "]", "")
+	prepared := map[string][]string{"<stub> tunnel logout": {"pend01 tunnel login"}, "<stub> client logout": {"pend01 client login"}}
 	for _, o := range orders {
-		inBubble(t, Options{Experiments: captured()}, func(b *bench) {
+		opt := Options{Experiments: captured(), Collector: &CollectorOptions{}, GOSTs: []GOST{{Name: "leeds", Tunnels: []string{"pend01"}, Clients: []string{"pend01"}}}}
+		inBubble(t, opt, func(b *bench) {
+			b.Observe(b.Addr(Collector), b.collected.opt.Token)
+			synctest.Wait()
+			for _, before := range prepared[o.form] {
+				b.must(b.Order(before))
+			}
 			if err := b.Order(example.Replace(o.form)); err != nil {
 				t.Errorf("%s: %v", o.form, err)
 			}
@@ -139,7 +158,14 @@ func TestEveryOrder(t *testing.T) {
 // The control API takes orders, says what is wrong with bad ones, shows the
 // state and the mails, and takes nothing from another site's page.
 func TestControl(t *testing.T) {
-	inBubble(t, Options{Experiments: captured()}, func(b *bench) {
+	opt := Options{Experiments: captured(), Collector: &CollectorOptions{}, GOSTs: []GOST{{Name: "leeds", Tunnels: []string{"pend01"}, Clients: []string{"<b>"}}}}
+	inBubble(t, opt, func(b *bench) {
+		b.observeCollector()
+		synctest.Wait()
+		b.must(b.Tunnel("pend01").Carry(2))
+		b.must(b.Client("<b>").Login())
+		b.reporting(nil, "/leeds", "{}")
+		time.Sleep(6 * time.Second)
 		url := strings.TrimSuffix(b.ControlURL(), "/")
 		for order, want := range map[string]int{"pend01 video vanishes": 204, "pend01 video burns": 400, "nobody jump drops": 409, "a\nb": 400, strings.Repeat("x", orderLimit+1): 400} {
 			if status, body := b.ask("POST", url+"/order", "", "", order); status != want {
@@ -151,6 +177,13 @@ func TestControl(t *testing.T) {
 		}
 		if _, body := b.ask("GET", url+"/state", "", "", ""); !strings.Contains(body, `"st-video": "absent"`) {
 			t.Errorf("state: %s", body)
+		}
+		_, home := b.ask("GET", url+"/", "", "", "")
+		for _, want := range []string{"<h2>GOST leeds</h2>", "3.3 over HTTP, running.", "<td>tunnel-pend01</td><td>ready</td><td>2, 0 open</td>", "relay / &lt;b&gt;",
+			"<h2>Collector</h2>", "service tunnel-pend01 is ready", "<td>1000</td><td>3000</td>", "1 complaints", "&#34;events&#34; is missing"} {
+			if !strings.Contains(home, want) {
+				t.Errorf("the page does not show %s: %s", want, home)
+			}
 		}
 		if at, err := b.post(time.Minute, "a@lab.example"); err != nil {
 			t.Fatal(at, err)

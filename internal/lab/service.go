@@ -32,6 +32,7 @@ type service struct {
 	lab  *Lab
 	name string
 	gate *gate
+	side *gate          // the collector's, for gRPC; nil for others
 	held sync.WaitGroup // handlers that outlive their request: websockets
 	// record wraps everything, so that it also sees what a fault answers.
 	record func(http.Handler) http.Handler
@@ -78,6 +79,15 @@ func (s *service) serveHTTP(h http.Handler) func(context.Context) error {
 	}
 }
 
+// each does something at every gate of the service.
+func (s *service) each(do func(*gate) error) error {
+	err := do(s.gate)
+	if s.side != nil {
+		err = errors.Join(err, do(s.side))
+	}
+	return err
+}
+
 // logrusWriter takes the lines of net/http's own log.
 type logrusWriter struct{ log logrus.FieldLogger }
 
@@ -91,33 +101,45 @@ func (w logrusWriter) Write(p []byte) (int, error) {
 // work on requests nobody waits for any more, and a late write still counts.
 func (s *service) behave(ctx context.Context, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for first := true; ; first = false {
-			s.lab.mu.Lock()
-			m, code, latency, changed := s.mode, s.code, s.latency, s.changed
-			s.lab.mu.Unlock()
-			switch {
-			case m == modeHang:
-				select {
-				case <-ctx.Done():
-					panic(http.ErrAbortHandler)
-				case <-changed:
-				}
-				continue
-			case m == modeFail:
-				answerFailure(w, code)
-				return
-			case first && latency > 0:
-				select {
-				case <-ctx.Done():
-					panic(http.ErrAbortHandler)
-				case <-time.After(latency):
-				}
-				continue // it may hang by now
-			}
+		code, ended := s.await(ctx)
+		switch {
+		case ended:
+			panic(http.ErrAbortHandler)
+		case code != 0:
+			answerFailure(w, code)
+		default:
 			h.ServeHTTP(w, r)
-			return
 		}
 	})
+}
+
+// await carries out a delay or a hang, and returns the code the service fails
+// with, 0 where it doesn't. With ctx, all has ended.
+func (s *service) await(ctx context.Context) (code int, ended bool) {
+	for first := true; ; first = false {
+		s.lab.mu.Lock()
+		m, code, latency, changed := s.mode, s.code, s.latency, s.changed
+		s.lab.mu.Unlock()
+		switch {
+		case m == modeHang:
+			select {
+			case <-ctx.Done():
+				return 0, true
+			case <-changed:
+			}
+			continue
+		case m == modeFail:
+			return code, false
+		case first && latency > 0:
+			select {
+			case <-ctx.Done():
+				return 0, true
+			case <-time.After(latency):
+			}
+			continue // it may hang by now
+		}
+		return 0, false
+	}
 }
 
 // answerFailure writes the page of the proxy in front for 502 to 504, and the
@@ -151,14 +173,14 @@ type ServiceOrder struct {
 	name string
 }
 
-// Service returns the handle of Book, Relay, Jump, Mail or Control; its
-// methods fail for any other name.
+// Service returns the handle of Book, Relay, Jump, Mail, Control or, where
+// Options ask for it, Collector; its methods fail for any other name.
 func (l *Lab) Service(name string) ServiceOrder { return ServiceOrder{lab: l, name: name} }
 
 func (o ServiceOrder) set(f func(*service)) (*service, error) {
 	s := o.lab.services[o.name]
 	if s == nil {
-		return nil, fmt.Errorf("order a fault: no service %q in the lab: use book, relay, jump, mail or control", o.name)
+		return nil, fmt.Errorf("order a fault: no service %q in the lab: use book, relay, jump, mail, control, or collector where there is one", o.name)
 	}
 	o.lab.mu.Lock()
 	defer o.lab.mu.Unlock()
@@ -174,7 +196,7 @@ func (o ServiceOrder) Stop() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.gate.shut(), o.lab.lost(s.name, false))
+	return errors.Join(s.each((*gate).shut), o.lab.lost(s.name, false))
 }
 
 // Start ends Stop, Hang and Fail. After Stop, experiments reconnect within
@@ -192,7 +214,7 @@ func (o ServiceOrder) Start() error {
 	if was == modeHang && s.name == Mail {
 		o.lab.releaseMail()
 	}
-	return s.gate.open()
+	return s.each((*gate).open)
 }
 
 // Hang accepts connections and requests and never answers them; a feed that
@@ -222,13 +244,14 @@ func (o ServiceOrder) Latency(d time.Duration) error {
 // Restart cuts every connection and makes the service forget what a restart
 // makes it forget: relay and jump their codes and their experiments, who
 // reconnect within Options.Reconnect; book the availability of every
-// resource, which becomes available with the reason `Loaded at …`.
+// resource, which becomes available with the reason `Loaded at …`; the
+// collector nothing.
 func (o ServiceOrder) Restart() error {
 	s, err := o.set(func(s *service) { s.mode = modeWell })
 	if err != nil {
 		return err
 	}
-	err = errors.Join(o.lab.lost(s.name, true), s.gate.open(), s.gate.cut())
+	err = errors.Join(o.lab.lost(s.name, true), s.each((*gate).open), s.each((*gate).cut))
 	o.lab.reconnect(s.name)
 	return err
 }

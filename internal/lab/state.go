@@ -9,12 +9,15 @@ import (
 // State is the answer of GET /state: what is true in the lab, which the
 // status server has to find out.
 type State struct {
-	Now         time.Time           `json:"now"`
-	Services    []ServiceState      `json:"services"`
-	Experiments []ExperimentState   `json:"experiments"`
-	Resources   []ResourceState     `json:"resources"`
-	Mails       int                 `json:"mails"`
-	Orders      []map[string]string `json:"orders"`
+	Now         time.Time         `json:"now"`
+	Services    []ServiceState    `json:"services"`
+	Experiments []ExperimentState `json:"experiments"`
+	Resources   []ResourceState   `json:"resources"`
+	// GOSTs and Collector are there where Options ask for them.
+	GOSTs     []GOSTState         `json:"gosts,omitempty"`
+	Collector *CollectorState     `json:"collector,omitempty"`
+	Mails     int                 `json:"mails"`
+	Orders    []map[string]string `json:"orders"`
 }
 
 // ServiceState is how one service behaves.
@@ -49,8 +52,11 @@ func (l *Lab) State() State {
 	defer l.mu.Unlock()
 	now := time.Now()
 	s := State{Now: now.UTC(), Mails: l.mail.arrived, Services: []ServiceState{}, Experiments: []ExperimentState{}, Resources: []ResourceState{}, Orders: []map[string]string{}}
-	for _, name := range []string{Book, Relay, Jump, Mail} {
+	for _, name := range []string{Book, Relay, Jump, Mail, Collector} {
 		svc := l.services[name]
+		if svc == nil {
+			continue
+		}
 		st := ServiceState{Name: name, Addr: svc.gate.addr, Mode: svc.mode.String(), Latency: svc.latency.String()}
 		if f := l.feeds[name]; f != nil {
 			st.Mute, st.Clients = f.mute || f.stuck, len(f.links)
@@ -69,6 +75,10 @@ func (l *Lab) State() State {
 		s.Resources = append(s.Resources, ResourceState{Name: name, Stub: r.Stub, Available: a.available, Reason: a.reason})
 	}
 	slices.SortFunc(s.Resources, func(a, b ResourceState) int { return cmp.Compare(a.Name, b.Name) })
+	for _, g := range l.gosts {
+		s.GOSTs = append(s.GOSTs, g.state(now))
+	}
+	s.Collector = l.collectorState()
 	for _, o := range l.orders {
 		s.Orders = append(s.Orders, map[string]string{"at": o.At.UTC().Format(time.RFC3339), "order": o.Line, "say": o.Say, "error": o.Err})
 	}
