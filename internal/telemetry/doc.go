@@ -14,7 +14,7 @@
 //
 // It never decides what is worth telling, keeps no state of the laboratory,
 // registers nothing in a global registry and imports nothing of ours but the words
-// of health. A label holds a name from the settings or an experiment's name, never
-// an address, a secret or free text. internal/app makes the parts and registers
-// them; statusport serves what they know.
+// of health. A label holds a name from the settings, an experiment's name or the name
+// of what reports to us, never an address, a secret or free text. internal/app makes
+// the parts and registers them; statusport serves what they know.
 package telemetry

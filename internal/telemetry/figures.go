@@ -18,6 +18,8 @@ type Sources struct {
 	Book          func() BookFigures
 	Mail          func() MailFigures
 	Store         func() StoreFigures
+	Observers     func() []ObserverFigures
+	Observed      func() ObservedFigures
 }
 
 // FeedFigures are the counts of one source's subscription since the start, as

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,8 @@ func sources(now time.Time) telemetry.Sources {
 		Store: func() telemetry.StoreFigures {
 			return telemetry.StoreFigures{FailingSince: now, Pending: 4, Dropped: 1}
 		},
+		Observers: func() []telemetry.ObserverFigures { return observers(now) },
+		Observed:  observed,
 	}
 }
 
@@ -132,7 +135,7 @@ func TestSeriesOfEachExperimentCanBeTurnedOff(t *testing.T) {
 	for _, f := range families {
 		for _, metric := range f.GetMetric() {
 			for _, label := range metric.GetLabel() {
-				if label.GetName() == "experiment" || strings.Contains(label.GetValue(), "pend0") {
+				if slices.Contains([]string{"experiment", "service", "client", "tunnel"}, label.GetName()) || strings.Contains(label.GetValue(), "pend0") {
 					t.Errorf("%s has the label %s", f.GetName(), label)
 				}
 			}
@@ -174,9 +177,13 @@ func BenchmarkScrape(b *testing.B) {
 			Resources: []health.ResourceReport{{Name: "r-" + name, Known: true}},
 		})
 	}
-	m := telemetry.NewMetrics(telemetry.MetricsOptions{
-		Sources: telemetry.Sources{Snapshot: func() *health.Snapshot { return s }}, Started: now, PerExperiment: true,
-	})
+	scrape(b, telemetry.Sources{Snapshot: func() *health.Snapshot { return s }})
+}
+
+// scrape measures scrapes of what the sources give, down to the text.
+func scrape(b *testing.B, from telemetry.Sources) {
+	b.Helper()
+	m := telemetry.NewMetrics(telemetry.MetricsOptions{Sources: from, Started: time.Now(), PerExperiment: true})
 	r := prometheus.NewRegistry()
 	r.MustRegister(m)
 	b.ReportAllocs()

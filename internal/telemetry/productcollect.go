@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,7 +71,7 @@ var productDescs = []*prometheus.Desc{
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range productDescs {
+	for _, d := range slices.Concat(productDescs, observerDescs, observedDescs) {
 		out <- d
 	}
 	out <- m.build.Desc()
@@ -118,6 +119,17 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	if from.Store != nil {
 		c.store(from.Store())
 	}
+	if from.Observers != nil {
+		c.observers(from.Observers())
+	}
+	if from.Observed != nil {
+		f := from.Observed()
+		c.observed(&f)
+		if m.o.PerExperiment {
+			c.subjects(f.Subjects)
+			c.tunnels(f.Tunnels)
+		}
+	}
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
@@ -159,6 +171,7 @@ func (c collection) laboratory(s *health.Snapshot) {
 	resources := map[string]int{"available": 0, "unavailable": 0, "unknown": 0}
 	issues := map[health.Code]int{
 		health.MissingJump: 0, health.MissingRequired: 0, health.UnhealthyStream: 0,
+		health.MissingTunnel: 0, health.UnhealthyTunnel: 0,
 		health.Flapping: 0, health.NoReports: 0, health.BookSilent: 0,
 	}
 	held := 0

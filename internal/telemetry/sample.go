@@ -9,12 +9,14 @@ import (
 	"labstatus/internal/health"
 )
 
-// sample is one gauge of an experiment. There may be fifty thousand of them in a
-// scrape, so they and all that hangs from them are made in a few large pieces.
+// sample is one series of an experiment or of something observed. There may be a
+// hundred thousand of them in a scrape, so they and all that hangs from them are made
+// in a few large pieces.
 type sample struct {
-	desc   *prometheus.Desc
-	labels []*dto.LabelPair
-	gauge  *dto.Gauge
+	desc    *prometheus.Desc
+	labels  []*dto.LabelPair
+	gauge   *dto.Gauge // or
+	counter *dto.Counter
 }
 
 var _ prometheus.Metric = (*sample)(nil)
@@ -24,32 +26,42 @@ func (s *sample) Desc() *prometheus.Desc { return s.desc }
 
 // Write implements prometheus.Metric.
 func (s *sample) Write(m *dto.Metric) error {
-	m.Label, m.Gauge = s.labels, s.gauge
+	m.Label, m.Gauge, m.Counter = s.labels, s.gauge, s.counter
 	return nil
 }
 
+// room is for how many of each a [slab] has memory.
+type room struct{ gauges, counters, pairs, labels int }
+
 // slab gives samples out of memory that was made at once.
 type slab struct {
-	samples []sample
-	gauges  []dto.Gauge
-	values  []float64
-	pairs   []dto.LabelPair
-	labels  []*dto.LabelPair
+	samples  []sample
+	gauges   []dto.Gauge
+	counters []dto.Counter
+	values   []float64
+	pairs    []dto.LabelPair
+	lists    []*dto.LabelPair
 }
 
-// newSlab makes room for n samples of some experiments.
-func newSlab(n, experiments int) *slab {
+func newSlab(r room) *slab {
+	n := r.gauges + r.counters
 	return &slab{
-		samples: make([]sample, n), gauges: make([]dto.Gauge, n), values: make([]float64, n),
-		pairs: make([]dto.LabelPair, n+experiments), labels: make([]*dto.LabelPair, 2*n),
+		samples: make([]sample, n), gauges: make([]dto.Gauge, r.gauges), counters: make([]dto.Counter, r.counters),
+		values: make([]float64, n), pairs: make([]dto.LabelPair, r.pairs), lists: make([]*dto.LabelPair, r.labels),
 	}
 }
 
 // Names of labels, to be pointed at.
 var (
+	labelClient     = "client"
 	labelExperiment = "experiment"
+	labelKind       = "kind"
 	labelResource   = "resource"
+	labelService    = "service"
+	labelSource     = "source"
+	labelState      = "state"
 	labelStream     = "stream"
+	labelTunnel     = "tunnel"
 )
 
 func (s *slab) pair(name, value *string) *dto.LabelPair {
@@ -59,14 +71,34 @@ func (s *slab) pair(name, value *string) *dto.LabelPair {
 	return p
 }
 
-// sample takes labels in the order of their names.
-func (s *slab) sample(d *prometheus.Desc, v float64, labels ...*dto.LabelPair) *sample {
-	m, g := &s.samples[0], &s.gauges[0]
-	s.values[0] = v
-	g.Value = &s.values[0]
-	n := copy(s.labels, labels)
-	m.desc, m.gauge, m.labels = d, g, s.labels[:n:n]
-	s.samples, s.gauges, s.values, s.labels = s.samples[1:], s.gauges[1:], s.values[1:], s.labels[n:]
+// labels lists the labels of one sample or of several, in the order of their names.
+func (s *slab) labels(pairs ...*dto.LabelPair) []*dto.LabelPair {
+	n := copy(s.lists, pairs)
+	list := s.lists[:n:n]
+	s.lists = s.lists[n:]
+	return list
+}
+
+func (s *slab) sample(d *prometheus.Desc, v float64, labels []*dto.LabelPair) (m *sample, value *float64) {
+	m, value = &s.samples[0], &s.values[0]
+	s.samples, s.values = s.samples[1:], s.values[1:]
+	m.desc, m.labels, *value = d, labels, v
+	return m, value
+}
+
+func (s *slab) gauge(d *prometheus.Desc, v float64, labels []*dto.LabelPair) *sample {
+	m, value := s.sample(d, v, labels)
+	m.gauge = &s.gauges[0]
+	m.gauge.Value = value
+	s.gauges = s.gauges[1:]
+	return m
+}
+
+func (s *slab) counter(d *prometheus.Desc, v uint64, labels []*dto.LabelPair) *sample {
+	m, value := s.sample(d, float64(v), labels)
+	m.counter = &s.counters[0]
+	m.counter.Value = value
+	s.counters = s.counters[1:]
 	return m
 }
 
@@ -77,21 +109,21 @@ func (c collection) experiments(all []*health.Report) {
 	for _, r := range all {
 		n += 1 + len(r.Resources) + len(r.Streams)
 	}
-	s := newSlab(n, len(all))
+	s := newSlab(room{gauges: n, pairs: n + len(all), labels: 2 * n})
 	for _, r := range all {
 		if !utf8.ValidString(r.Name) {
 			continue
 		}
 		name := s.pair(&labelExperiment, &r.Name)
-		c.out <- s.sample(descExpHealthy, bit(r.Healthy), name)
+		c.out <- s.gauge(descExpHealthy, bit(r.Healthy), s.labels(name))
 		for i := range r.Resources {
 			if x := &r.Resources[i]; x.Known && utf8.ValidString(x.Name) {
-				c.out <- s.sample(descExpAvail, bit(x.Available), name, s.pair(&labelResource, &x.Name))
+				c.out <- s.gauge(descExpAvail, bit(x.Available), s.labels(name, s.pair(&labelResource, &x.Name)))
 			}
 		}
 		for i := range r.Streams {
 			if x := &r.Streams[i]; !x.LastActive.IsZero() && utf8.ValidString(x.Topic) {
-				c.out <- s.sample(descExpActive, c.age(x.LastActive), name, s.pair(&labelStream, &x.Topic))
+				c.out <- s.gauge(descExpActive, c.age(x.LastActive), s.labels(name, s.pair(&labelStream, &x.Topic)))
 			}
 		}
 	}
