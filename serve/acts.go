@@ -110,7 +110,7 @@ func (a *api) outcome(r *http.Request, fields logrus.Fields, err error) middlewa
 	}
 	if refused, ok := errors.AsType[*ActError](err); ok {
 		log.WithError(err).Info("not done for a person")
-		return refuse(refused.Status, refused.Message)
+		return refuse(refused.Status, refused.Error())
 	}
 	log.WithError(err).Error("not done for a person")
 	return refuse(http.StatusServiceUnavailable, "it could not be done at the moment; look whether it was, and try again")
@@ -135,6 +135,15 @@ func (a *api) sendNew(status int, payload any) middleware.Responder {
 			return
 		}
 		writeJSON(w, status, made.raw)
+	})
+}
+
+// noContent answers that something is gone.
+func noContent() middleware.Responder {
+	return middleware.ResponderFunc(func(w http.ResponseWriter, _ runtime.Producer) {
+		w.Header().Del("Content-Type")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
 	})
 }
 

@@ -17,10 +17,16 @@ var ErrUnknownMail = errors.New("there is no such mail")
 type ActError struct {
 	Status  int    // 409 or another of 4xx; 502 where the booking system didn't do it
 	Message string // no secrets
+	Field   string // of the body that it is about, e.g. tls.ca; empty: none
 }
 
-// Error gives the message.
-func (e *ActError) Error() string { return e.Message }
+// Error gives the message, after the field that it is about.
+func (e *ActError) Error() string {
+	if e.Field != "" {
+		return e.Field + " in body: " + e.Message
+	}
+	return e.Message
+}
 
 // EventQuery says which events are asked for. The zero value of each filter lets
 // all pass.

@@ -376,8 +376,8 @@ func TestWhatActsMeet(t *testing.T) {
 		level  logrus.Level
 	}{
 		{"it is done", nil, 200, "", logrus.InfoLevel},
-		{"it is refused", &ActError{409, "just changed by ben"}, 409, "just changed by ben", logrus.InfoLevel},
-		{"it is refused within", fmt.Errorf("hold: %w", &ActError{502, "book said 500"}), 502, "book said 500", logrus.InfoLevel},
+		{"it is refused", &ActError{Status: 409, Message: "just changed by ben"}, 409, "just changed by ben", logrus.InfoLevel},
+		{"it is refused within", fmt.Errorf("hold: %w", &ActError{Status: 502, Message: "book said 500"}), 502, "book said 500", logrus.InfoLevel},
 		{"it fails", errors.New("the loop is at /secret/path"), 503, "try again", logrus.ErrorLevel},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -86,6 +86,7 @@ func TestAnswersKeepTheContract(t *testing.T) {
 		o.Mails = func(context.Context, int, string) ([]health.Mail, string, error) { return nil, "", nil }
 	})
 	quiet := with(func(o *Options) { o.Events = noEvents; o.FindEvents = noMoreEvents })
+	unobserved := with(notObserving)
 	crowded := with(func(o *Options) {
 		snap := labSnapshot()
 		snap.Windows = make([]health.Window, health.MaxWindows)
@@ -161,6 +162,24 @@ func TestAnswersKeepTheContract(t *testing.T) {
 		{"/mails/{id}", "GET", "/mails/nothing", "", 404, usual},
 		{"/mail/test", "POST", "/mail/test", "", 202, usual},
 		{"/mail/test", "POST", "/mail/test", "", 409, off},
+		{"/observers", "GET", "/observers", "", 200, usual},
+		{"/observers", "GET", "/observers", "", 200, unobserved},
+		{"/observers", "POST", "/observers", `{"name":"new","address":"https://new.example"}`, 201, usual},
+		{"/observers", "POST", "/observers", `{"name":"grafana","address":"https://new.example"}`, 409, usual},
+		{"/observers", "POST", "/observers", `{"name":"new","address":"https://new.example"}`, 409, unobserved},
+		{"/observers", "POST", "/observers", `{}`, 422, usual},
+		{"/observers/{name}", "GET", "/observers/collector", "", 200, usual},
+		{"/observers/{name}", "GET", "/observers/nobody", "", 404, usual},
+		{"/observers/{name}", "PUT", "/observers/collector", `{"address":"10.0.0.7:8000","tls":{},"reset_traffic":true}`, 200, usual},
+		{"/observers/{name}", "PUT", "/observers/nobody", `{"address":"10.0.0.7:8000"}`, 404, usual},
+		{"/observers/{name}", "PUT", "/observers/grafana", `{"address":"10.0.0.7:8000"}`, 409, usual},
+		{"/observers/{name}", "DELETE", "/observers/collector", "", 204, usual},
+		{"/observers/{name}", "DELETE", "/observers/nobody", "", 404, usual},
+		{"/observers/{name}", "DELETE", "/observers/grafana", "", 409, usual},
+		{"/observed", "GET", "/observed", "", 200, usual},
+		{"/observed", "GET", "/observed?experiment=pend00&source=leeds&state=ready&q=TUN&limit=1", "", 200, usual},
+		{"/observed", "GET", "/observed?limit=0", "", 200, usual},
+		{"/observed", "GET", "/observed", "", 200, unobserved},
 		{"/system", "GET", "/system", "", 200, usual},
 		{"/system", "GET", "/system", "", 200, nothing},
 	} {

@@ -45,6 +45,7 @@ func report(r *health.Report, uptime func(string) (float64, bool)) *models.Exper
 		Since:               at(r.Since),
 		Healthy:             new(r.Healthy),
 		Issues:              issueTexts(r.Issues),
+		IssueDetails:        issueDetails(r.Issues),
 		Available:           new(b.available),
 		AvailabilityKnown:   new(b.known),
 		Resources:           resources(r.Resources),
@@ -61,6 +62,7 @@ func report(r *health.Report, uptime func(string) (float64, bool)) *models.Exper
 		StreamRequired:      make(map[string]bool),
 		StreamReports:       make(map[string]models.ConnectionReport, len(r.Streams)),
 		Streams:             make([]*models.StreamState, 0, len(r.Streams)),
+		Tunnels:             tunnels(r.Tunnels),
 		Silence:             silence(r.Silence),
 		Ack:                 ack(r.Ack),
 		Maintenance:         maintenance(r.Maintenance),
@@ -209,6 +211,7 @@ func events(all []health.Event) models.HealthEvents {
 			Healthy:    &e.Healthy,
 			JumpOk:     &e.JumpOK,
 			StreamOk:   streams,
+			TunnelOk:   e.TunnelOK,
 			Issues:     nonNil(e.Issues),
 		})
 	}

@@ -273,6 +273,7 @@ func newHandler(t testing.TB, change ...func(*Options)) http.Handler {
 		Ready:    func() []string { return []string{"jump has no fresh reports"} },
 		Title:    "Test <lab>", Link: "https://lab.example/status/", Log: quiet,
 	}
+	observing(&opts)
 	for _, c := range change {
 		c(&opts)
 	}

@@ -15,12 +15,14 @@ const fuzzLife = 24 * time.Hour
 // Whatever an administrator sends, it is done or refused in the form of an error,
 // and never a fault of ours.
 func FuzzChanges(f *testing.F) {
-	for _, c := range changes() {
+	for _, c := range append(changes(), observerChanges...) {
 		f.Add(c.method, c.path, c.body)
 	}
 	f.Add("PUT", "/experiments/pend00/silence", `{"until":"0000-00-00T00:00:00Z","reason":"\ud800"}`)
 	f.Add("PUT", "/experiments/pend01/ack", `{"note":null,"Note":[]}`)
 	f.Add("POST", "/maintenance", `{"names":null,"weekly":{"days":null},"until":{},"from":[]}`)
+	f.Add("PUT", "/observers/collector", `{"name":null,"address":"https://collector.example:8443","token":"***","tls":{"ca":null}}`)
+	f.Add("GET", "/observed?experiment=%00&source=&state=unsaid&q=%ff&limit=18446744073709551616", "")
 	f.Add("DELETE", "/experiments/pend02/hold?resource=&resource=%00", "")
 	f.Add("GET", "/experiments/pend00/history?from=0000-01-01T00:00:00Z&to=9999-12-31T23:59:59.999999999-23:59", "")
 	f.Add("GET", "/events?q=%00&until=x&experiment=%ff", "")

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/runtime/middleware"
 
 	"labstatus/internal/health"
@@ -63,11 +62,7 @@ func (a *api) removeMaintenance(params operations.RemoveMaintenanceParams, by an
 	if refusal := a.take(params.HTTPRequest, act); refusal != nil {
 		return refusal
 	}
-	return middleware.ResponderFunc(func(rw http.ResponseWriter, _ runtime.Producer) {
-		rw.Header().Del("Content-Type")
-		rw.Header().Set("Cache-Control", "no-store")
-		rw.WriteHeader(http.StatusNoContent)
-	})
+	return noContent()
 }
 
 func (a *api) hasWindow(id string) bool {

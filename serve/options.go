@@ -60,6 +60,22 @@ type Options struct {
 	// those of Act; mail that is off is an *ActError with status 409 that names the
 	// settings that are missing. Required.
 	TestMail func(ctx context.Context, by string) (id string, recipients int, err error)
+	// Observers gives who is told how we are, sorted by name. AddObserver, ChangeObserver
+	// and RemoveObserver return when that is kept, and part of what Observers gives.
+	// The observer has not been checked but for characters that can't be seen; errors
+	// are as those of Act: 404 unknown, 409 exists, set in the file or too many, 422
+	// with the field. Either all four are set, or none: nobody is told.
+	Observers      func() []ObserverInfo
+	AddObserver    func(ctx context.Context, by string, o ObserverSpec) error
+	ChangeObserver func(ctx context.Context, by, name string, o ObserverSpec) error
+	RemoveObserver func(ctx context.Context, by, name string) error
+	// Observed gives what is reported to us, sorted by source, service and client; at
+	// most once a second. What it gives is not changed afterwards. Nil: nothing is
+	// reported.
+	Observed func() []ObservedInfo
+	// ObserverIn tells what was done with the reports that came; nil, or giving nil:
+	// they are not listened to.
+	ObserverIn func() *ObserverInInfo
 	// Live tells readers what changes. Required.
 	Live *Live
 
@@ -84,6 +100,8 @@ type Options struct {
 	Link string
 	// Log gets faults of ours and refused tokens. Required.
 	Log logrus.FieldLogger
+
+	observed *observed // as Observed gave it last
 }
 
 // SystemInfo is how the server itself is doing. Its texts are shown to readers:
@@ -152,6 +170,11 @@ func (o *Options) validate() error {
 	missing("Act", o.Act == nil)
 	missing("Hold", o.Hold == nil)
 	missing("TestMail", o.TestMail == nil)
+	tells := o.Observers != nil || o.AddObserver != nil || o.ChangeObserver != nil || o.RemoveObserver != nil
+	missing("Observers", tells && o.Observers == nil)
+	missing("AddObserver", tells && o.AddObserver == nil)
+	missing("ChangeObserver", tells && o.ChangeObserver == nil)
+	missing("RemoveObserver", tells && o.RemoveObserver == nil)
 	missing("Live", o.Live == nil)
 	missing("System", o.System == nil)
 	missing("Ready", o.Ready == nil)

@@ -151,8 +151,10 @@ func (p *pages) system(w http.ResponseWriter, r *http.Request) {
 	if p.closed(w, r, "system", "System") {
 		return
 	}
-	v := newSystemView(p.opts, time.Now())
+	now := time.Now()
+	v := newSystemView(p.opts, now)
 	v.head = p.head("system", "System")
+	v.Observers, v.Reporting = observerViews(p.opts.observers(), now), reportingViews(p.opts.observed.now().sources, now)
 	p.render(w, r, http.StatusOK, "system.html", v)
 }
 

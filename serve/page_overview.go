@@ -65,7 +65,9 @@ type brief struct {
 	Ack               *models.Ack              `json:"ack,omitempty"`
 	Maintenance       *models.Maintenance      `json:"maintenance,omitempty"`
 	Resources         []*models.ResourceReport `json:"resources,omitempty"`
+	IssueDetails      []*models.IssueDetail    `json:"issue_details,omitempty"`
 	Streams           []*models.StreamState    `json:"streams,omitempty"`
+	Tunnels           []*models.TunnelStatus   `json:"tunnels,omitempty"`
 }
 
 func briefOf(r *health.Report) brief {
@@ -86,9 +88,14 @@ func briefOf(r *health.Report) brief {
 		out.Resources = resources(r.Resources)
 	}
 	if len(r.Issues) > 0 {
-		out.Issues = issueTexts(r.Issues)
+		out.Issues, out.IssueDetails = issueTexts(r.Issues), issueDetails(r.Issues)
 	}
 	if !quiet {
+		for i := range r.Tunnels {
+			if t := &r.Tunnels[i]; t.Verdict != health.VerdictOK {
+				out.Tunnels = append(out.Tunnels, tunnel(t))
+			}
+		}
 		for i := range r.Streams {
 			if s := &r.Streams[i]; s.Verdict != health.VerdictOK {
 				out.Streams = append(out.Streams, &models.StreamState{

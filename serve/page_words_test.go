@@ -28,6 +28,7 @@ func TestWords(t *testing.T) {
 				Name, Reason           string
 				Known, Available, Held bool
 				HeldReason             string `json:"held_reason"`
+				HeldBy                 string `json:"held_by"`
 				Wanted                 health.Want
 			}
 			Says string
@@ -54,7 +55,7 @@ func TestWords(t *testing.T) {
 		var r health.Report
 		for _, of := range c.Of {
 			r.Resources = append(r.Resources, health.ResourceReport{
-				Name: of.Name, Reason: of.Reason, Known: of.Known, Available: of.Available, Held: of.Held, HeldReason: of.HeldReason, Wanted: of.Wanted,
+				Name: of.Name, Reason: of.Reason, Known: of.Known, Available: of.Available, Held: of.Held, HeldReason: of.HeldReason, HeldBy: of.HeldBy, Wanted: of.Wanted,
 			})
 		}
 		if says := bookingLine(&r); says != c.Says {

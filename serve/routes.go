@@ -17,6 +17,7 @@ func New(opts Options) (http.Handler, error) {
 	if opts.Title == "" {
 		opts.Title = "Laboratory status"
 	}
+	opts.observed = &observed{ask: opts.Observed}
 	opts.Live.speakFor(&opts)
 	admins, tickets := newAdmins(opts.AdminAuth, opts.Link), newTickets()
 	api, err := newAPI(&opts, admins, tickets)

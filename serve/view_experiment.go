@@ -19,6 +19,7 @@ type experimentView struct {
 	Marks        []markView
 	Booking      []bookingView
 	Streams      []streamView
+	Tunnels      []tunnelView
 	Jump         jumpView
 	Events       []health.Event
 	MoreEvents   int
@@ -59,7 +60,7 @@ func newExperimentView(r *health.Report, h head, asOf, now time.Time) experiment
 	v := experimentView{
 		head: h, Name: r.Name, State: string(r.State), Sentence: stateSentence(r),
 		Since: moment{r.Since, now}, AsOf: moment{asOf, now},
-		Issues: issueViews(r.Issues, now), Marks: marksOf(r),
+		Issues: issueViews(r.Issues, now), Marks: marksOf(r), Tunnels: tunnelViews(r.Tunnels, now),
 		Jump: jumpView{Word: "unknown", Conn: connOf(r.Jump, now)},
 	}
 	if v.Jump.Conn != nil {

@@ -16,13 +16,17 @@ type systemView struct {
 	Tiles    []tile // sources, mail and store
 	Version  string
 	Started  moment
+
+	// On its own page only.
+	Observers []observerView
+	Reporting []reportingView
 }
 
 func newSystemView(opts *Options, now time.Time) systemView {
 	snap, info := opts.snapshot(), opts.System()
 	return systemView{
 		NotReady: opts.Ready(), Warnings: info.Warnings, Issues: issueViews(snap.Issues, now),
-		Tiles: tiles(snap, &info, now), Version: info.Version, Started: moment{info.Started, now},
+		Tiles: append(tiles(snap, &info, now), observingTiles(opts, now)...), Version: info.Version, Started: moment{info.Started, now},
 	}
 }
 

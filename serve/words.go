@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -49,10 +50,11 @@ func bookingWords(r *health.ResourceReport) string {
 	switch {
 	case !r.Known:
 		words = "booking not read yet"
-	case r.Held && r.HeldReason != "":
-		words = "held off booking by a person: " + r.HeldReason
 	case r.Held:
-		words = "held off booking by a person"
+		words = "held off booking by " + cmp.Or(r.HeldBy, "a person")
+		if r.HeldReason != "" {
+			words += ": " + r.HeldReason
+		}
 	case r.Available:
 		words = "can be booked"
 	default:

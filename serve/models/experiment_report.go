@@ -47,6 +47,10 @@ type ExperimentReport struct {
 	// held
 	Held *Hold `json:"held,omitempty"`
 
+	// the same, in the same order, each with its parts and since when
+	// Required: true
+	IssueDetails []*IssueDetail `json:"issue_details"`
+
 	// all that is known to be wrong, in plain words, sorted
 	// Required: true
 	Issues []string `json:"issues"`
@@ -125,6 +129,10 @@ type ExperimentReport struct {
 	// Required: true
 	TopicName *string `json:"topic_name"`
 
+	// services, and clients of them, that are reported to us and that STATUS_OBSERVER_MAP ties to it, sorted by name
+	// Required: true
+	Tunnels []*TunnelStatus `json:"tunnels"`
+
 	// part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them
 	// Maximum: 1
 	Uptime24h *float64 `json:"uptime_24h,omitempty"`
@@ -159,6 +167,10 @@ func (m *ExperimentReport) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateHeld(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateIssueDetails(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -235,6 +247,10 @@ func (m *ExperimentReport) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateTopicName(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateTunnels(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -338,6 +354,37 @@ func (m *ExperimentReport) validateHeld(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *ExperimentReport) validateIssueDetails(formats strfmt.Registry) error {
+
+	if err := validate.Required("issue_details", "body", m.IssueDetails); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.IssueDetails); i++ {
+		if typeutils.IsZero(m.IssueDetails[i]) { // not required
+			continue
+		}
+
+		if m.IssueDetails[i] != nil {
+			if err := m.IssueDetails[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("issue_details" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("issue_details" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -679,6 +726,37 @@ func (m *ExperimentReport) validateTopicName(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *ExperimentReport) validateTunnels(formats strfmt.Registry) error {
+
+	if err := validate.Required("tunnels", "body", m.Tunnels); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.Tunnels); i++ {
+		if typeutils.IsZero(m.Tunnels[i]) { // not required
+			continue
+		}
+
+		if m.Tunnels[i] != nil {
+			if err := m.Tunnels[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("tunnels" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("tunnels" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
 func (m *ExperimentReport) validateUptime24h(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.Uptime24h) { // not required
 		return nil
@@ -703,6 +781,10 @@ func (m *ExperimentReport) ContextValidate(ctx context.Context, formats strfmt.R
 		res = append(res, err)
 	}
 
+	if err := m.contextValidateIssueDetails(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateJumpReport(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -724,6 +806,10 @@ func (m *ExperimentReport) ContextValidate(ctx context.Context, formats strfmt.R
 	}
 
 	if err := m.contextValidateStreams(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateTunnels(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -778,6 +864,35 @@ func (m *ExperimentReport) contextValidateHeld(ctx context.Context, formats strf
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *ExperimentReport) contextValidateIssueDetails(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.IssueDetails); i++ {
+
+		if m.IssueDetails[i] != nil {
+
+			if typeutils.IsZero(m.IssueDetails[i]) { // not required
+				return nil
+			}
+
+			if err := m.IssueDetails[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("issue_details" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("issue_details" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -920,6 +1035,35 @@ func (m *ExperimentReport) contextValidateStreams(ctx context.Context, formats s
 				ce := new(errors.CompositeError)
 				if stderrors.As(err, &ce) {
 					return ce.ValidateName("streams" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *ExperimentReport) contextValidateTunnels(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Tunnels); i++ {
+
+		if m.Tunnels[i] != nil {
+
+			if typeutils.IsZero(m.Tunnels[i]) { // not required
+				return nil
+			}
+
+			if err := m.Tunnels[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("tunnels" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("tunnels" + "." + strconv.Itoa(i))
 				}
 
 				return err

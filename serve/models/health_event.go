@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// HealthEvent a change of an experiment's stream health or jump health
+// HealthEvent a change of the health of an experiment's streams, tunnels or jump
 //
 // swagger:model HealthEvent
 type HealthEvent struct {
@@ -36,6 +36,9 @@ type HealthEvent struct {
 	// stream ok
 	// Required: true
 	StreamOk map[string]bool `json:"stream_ok"`
+
+	// by name; left out where it has no tunnel that has said how it is
+	TunnelOk map[string]bool `json:"tunnel_ok,omitempty"`
 
 	// when
 	// Required: true

@@ -763,6 +763,230 @@ func init() {
         }
       ]
     },
+    "/observed": {
+      "get": {
+        "description": "Up to a second old. Counts are whole numbers of up to 64 bits: those beyond 2^53 lose their last digits where numbers are floating point, as JavaScript's are.",
+        "summary": "What is reported to this server, sorted by source, service and client",
+        "operationId": "listObserved",
+        "parameters": [
+          {
+            "maxLength": 256,
+            "type": "string",
+            "description": "Only what is this experiment's.",
+            "name": "experiment",
+            "in": "query"
+          },
+          {
+            "maxLength": 256,
+            "type": "string",
+            "description": "Only what this source reports.",
+            "name": "source",
+            "in": "query"
+          },
+          {
+            "enum": [
+              "running",
+              "ready",
+              "failed",
+              "closed",
+              "unsaid"
+            ],
+            "type": "string",
+            "description": "Only what is in this state; unsaid is what has not said.",
+            "name": "state",
+            "in": "query"
+          },
+          {
+            "maxLength": 200,
+            "type": "string",
+            "description": "Only what has this text in the names of its source, service, client or experiment, whatever the case of its letters.",
+            "name": "q",
+            "in": "query"
+          },
+          {
+            "maximum": 100000,
+            "type": "integer",
+            "format": "uint64",
+            "description": "How many subjects, at most; left out, all. With 0 the counts alone.",
+            "name": "limit",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "What is known.",
+            "schema": {
+              "$ref": "#/definitions/Observed"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      }
+    },
+    "/observers": {
+      "get": {
+        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin.",
+        "summary": "Who is told how this server is, and how the telling goes, sorted by name",
+        "operationId": "listObservers",
+        "responses": {
+          "200": {
+            "description": "The observers.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReports"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      },
+      "post": {
+        "description": "It is kept, and first of all told how everything is now.",
+        "summary": "Tell another observer from now on",
+        "operationId": "addObserver",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Observer"
+          }
+        ],
+        "responses": {
+          "201": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            }
+          },
+          "409": {
+            "description": "There is one of that name, or there are too many.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/observers/{name}": {
+      "get": {
+        "description": "As in the list.",
+        "summary": "One observer",
+        "operationId": "getObserver",
+        "responses": {
+          "200": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        }
+      },
+      "put": {
+        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is, unless the address is then another host's. What has not been acknowledged is still told.",
+        "summary": "Put other settings in the place of its own",
+        "operationId": "changeObserver",
+        "parameters": [
+          {
+            "$ref": "#/parameters/Observer"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            }
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "409": {
+            "$ref": "#/responses/FixedObserver"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Tell it nothing more, and forget what it has not acknowledged",
+        "operationId": "removeObserver",
+        "responses": {
+          "204": {
+            "description": "It is gone."
+          },
+          "404": {
+            "$ref": "#/responses/NotThere"
+          },
+          "409": {
+            "$ref": "#/responses/FixedObserver"
+          },
+          "default": {
+            "$ref": "#/responses/Error"
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 63,
+          "type": "string",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
     "/system": {
       "get": {
         "summary": "How the server, its sources, its mail and its store are doing",
@@ -1181,6 +1405,7 @@ func init() {
         "first_checked",
         "health_events",
         "healthy",
+        "issue_details",
         "issues",
         "jump_known",
         "jump_ok",
@@ -1194,7 +1419,8 @@ func init() {
         "stream_reports",
         "stream_required",
         "streams",
-        "topic_name"
+        "topic_name",
+        "tunnels"
       ],
       "properties": {
         "ack": {
@@ -1224,6 +1450,13 @@ func init() {
         },
         "held": {
           "$ref": "#/definitions/Hold"
+        },
+        "issue_details": {
+          "description": "the same, in the same order, each with its parts and since when",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/IssueDetail"
+          }
         },
         "issues": {
           "description": "all that is known to be wrong, in plain words, sorted",
@@ -1333,6 +1566,13 @@ func init() {
           "type": "string",
           "example": "pend00"
         },
+        "tunnels": {
+          "description": "services, and clients of them, that are reported to us and that STATUS_OBSERVER_MAP ties to it, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/TunnelStatus"
+          }
+        },
         "uptime_24h": {
           "description": "part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them",
           "type": "number",
@@ -1348,7 +1588,7 @@ func init() {
       }
     },
     "HealthEvent": {
-      "description": "a change of an experiment's stream health or jump health",
+      "description": "a change of the health of an experiment's streams, tunnels or jump",
       "type": "object",
       "required": [
         "experiment",
@@ -1380,6 +1620,14 @@ func init() {
           "additionalProperties": {
             "type": "boolean"
           }
+        },
+        "tunnel_ok": {
+          "description": "by name; left out where it has no tunnel that has said how it is",
+          "type": "object",
+          "additionalProperties": {
+            "type": "boolean"
+          },
+          "x-omitempty": true
         },
         "when": {
           "type": "string",
@@ -1546,6 +1794,35 @@ func init() {
             "maxLength": 256,
             "minLength": 1
           }
+        }
+      }
+    },
+    "IssueDetail": {
+      "type": "object",
+      "required": [
+        "code",
+        "subject",
+        "text",
+        "since"
+      ],
+      "properties": {
+        "code": {
+          "type": "string",
+          "example": "missing_required"
+        },
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "subject": {
+          "description": "the stream or tunnel; empty where the code says it all",
+          "type": "string",
+          "example": "pend00-st-video"
+        },
+        "text": {
+          "description": "as in issues",
+          "type": "string",
+          "example": "missing required pend00-st-video"
         }
       }
     },
@@ -1939,6 +2216,425 @@ func init() {
       "type": "array",
       "items": {
         "$ref": "#/definitions/MaintenanceWindow"
+      }
+    },
+    "Observed": {
+      "type": "object",
+      "required": [
+        "sources",
+        "total",
+        "subjects"
+      ],
+      "properties": {
+        "receiver": {
+          "$ref": "#/definitions/ObserverIn"
+        },
+        "sources": {
+          "description": "everybody who reports, whatever was asked for, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ObservedSource"
+          }
+        },
+        "subjects": {
+          "description": "the first of them, as many as were asked for",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ObservedSubject"
+          }
+        },
+        "total": {
+          "description": "how many fit what was asked for",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "ObservedSource": {
+      "type": "object",
+      "required": [
+        "source",
+        "subjects",
+        "ready",
+        "running",
+        "failed",
+        "closed",
+        "unsaid"
+      ],
+      "properties": {
+        "closed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "last_at": {
+          "description": "when anything last came",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "ready": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "running": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "source": {
+          "type": "string",
+          "example": "leeds"
+        },
+        "subjects": {
+          "description": "services and clients",
+          "type": "integer",
+          "format": "int64"
+        },
+        "unsaid": {
+          "description": "that have not said how they are",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "ObservedSubject": {
+      "description": "a service, or a client of one",
+      "type": "object",
+      "required": [
+        "source",
+        "kind",
+        "service",
+        "client",
+        "experiment",
+        "required",
+        "state",
+        "message",
+        "total_conns",
+        "current_conns",
+        "input_bytes",
+        "output_bytes",
+        "total_errs",
+        "restarts",
+        "repeats",
+        "incremental"
+      ],
+      "properties": {
+        "client": {
+          "description": "empty where it is the service itself",
+          "type": "string"
+        },
+        "counted": {
+          "description": "when its figures last came; left out where none have",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "current_conns": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "experiment": {
+          "description": "whose it is; empty where nobody's",
+          "type": "string",
+          "example": "pend00"
+        },
+        "incremental": {
+          "description": "its bytes look like increments, so that its totals are probably wrong: its GOST has resetTraffic on and its token doesn't say increments",
+          "type": "boolean"
+        },
+        "input_bytes": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "kind": {
+          "description": "service or handler",
+          "type": "string",
+          "example": "service"
+        },
+        "last_at": {
+          "description": "when anything last came",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "message": {
+          "description": "the source's words",
+          "type": "string"
+        },
+        "output_bytes": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "repeats": {
+          "description": "figures that came again or late, and were not counted",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "required": {
+          "description": "the experiment can't be booked without it",
+          "type": "boolean"
+        },
+        "restarts": {
+          "description": "that its figures showed",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "service": {
+          "type": "string",
+          "example": "tunnel-pend00"
+        },
+        "since": {
+          "description": "state has been so since then",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "source": {
+          "type": "string",
+          "example": "leeds"
+        },
+        "state": {
+          "$ref": "#/definitions/TunnelState"
+        },
+        "total_conns": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "total_errs": {
+          "type": "integer",
+          "format": "uint64"
+        }
+      }
+    },
+    "ObserverIn": {
+      "description": "what was done with reports since the start; present where they are listened to",
+      "type": "object",
+      "required": [
+        "addresses",
+        "reports",
+        "repeats",
+        "events",
+        "unknown",
+        "refused",
+        "sources",
+        "subjects"
+      ],
+      "properties": {
+        "addresses": {
+          "description": "where they are listened to",
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "events": {
+          "description": "taken",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "keep_error": {
+          "description": "why what is known would not outlive a restart; left out where it would",
+          "type": "string"
+        },
+        "refused": {
+          "description": "reports that were not taken, by reason (token, source, path, method, encoding, size, body, room, busy, gone); those that are not 0",
+          "type": "object",
+          "additionalProperties": {
+            "type": "integer",
+            "format": "uint64"
+          }
+        },
+        "repeats": {
+          "description": "known already, and not counted again",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "reports": {
+          "description": "taken",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "sources": {
+          "description": "known now",
+          "type": "integer",
+          "format": "int64"
+        },
+        "subjects": {
+          "description": "known now",
+          "type": "integer",
+          "format": "int64"
+        },
+        "unknown": {
+          "description": "events of kinds that this version does not know, ignored",
+          "type": "integer",
+          "format": "uint64"
+        }
+      }
+    },
+    "ObserverReport": {
+      "type": "object",
+      "required": [
+        "spec",
+        "fixed",
+        "pending",
+        "reports",
+        "failures",
+        "events",
+        "dropped"
+      ],
+      "properties": {
+        "dropped": {
+          "description": "events that it will never be told of",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "events": {
+          "description": "in acknowledged reports",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "failing_since": {
+          "description": "left out while its reports are acknowledged",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "failures": {
+          "description": "attempts that were not acknowledged",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "fixed": {
+          "description": "set in the file of STATUS_OBSERVERS, and changed there",
+          "type": "boolean"
+        },
+        "keep_error": {
+          "description": "why what is pending would not outlive a restart; left out where it would",
+          "type": "string"
+        },
+        "last_error": {
+          "description": "of the latest failure since the start",
+          "type": "string"
+        },
+        "last_error_at": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "last_ok": {
+          "description": "latest acknowledged report, also of an earlier run",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "last_try": {
+          "description": "left out where there was none since the start",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "oldest_pending": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "pending": {
+          "description": "events that wait to be acknowledged",
+          "type": "integer",
+          "format": "int64"
+        },
+        "reports": {
+          "description": "acknowledged since the start",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "spec": {
+          "$ref": "#/definitions/ObserverSpec"
+        }
+      }
+    },
+    "ObserverReports": {
+      "type": "array",
+      "items": {
+        "$ref": "#/definitions/ObserverReport"
+      }
+    },
+    "ObserverSpec": {
+      "description": "as in the file of STATUS_OBSERVERS",
+      "type": "object",
+      "required": [
+        "address"
+      ],
+      "properties": {
+        "address": {
+          "description": "a URL, used as it is, or host:port for gRPC",
+          "type": "string",
+          "maxLength": 2000,
+          "minLength": 1,
+          "example": "https://collector.example.org/observer"
+        },
+        "name": {
+          "description": "needed for a new one; later it can't be changed",
+          "type": "string",
+          "maxLength": 63,
+          "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+          "example": "collector"
+        },
+        "period": {
+          "description": "time between reports, 1s to 1h; left out, 5s",
+          "type": "string",
+          "maxLength": 32,
+          "example": "5s"
+        },
+        "reset_traffic": {
+          "description": "tell bytes since the latest acknowledged report; connections and errors are totals all the same",
+          "type": "boolean"
+        },
+        "timeout": {
+          "description": "patience with one report, 100ms to 1m; left out, 5s",
+          "type": "string",
+          "maxLength": 32,
+          "example": "5s"
+        },
+        "tls": {
+          "$ref": "#/definitions/ObserverTLS"
+        },
+        "token": {
+          "description": "sent as Authorization: Bearer, or as the metadata token of gRPC",
+          "type": "string",
+          "maxLength": 4096
+        },
+        "type": {
+          "description": "left out, http for a URL and grpc for host:port",
+          "type": "string",
+          "enum": [
+            "http",
+            "grpc"
+          ]
+        }
+      }
+    },
+    "ObserverTLS": {
+      "description": "how a certificate is checked. For gRPC its presence encrypts; for HTTP the address says whether there is TLS.",
+      "type": "object",
+      "properties": {
+        "ca": {
+          "description": "PEM of the authorities that may sign it; left out, the system's",
+          "type": "string",
+          "maxLength": 60000
+        },
+        "insecure": {
+          "description": "believe any certificate",
+          "type": "boolean"
+        },
+        "server_name": {
+          "description": "that the certificate has to be for; left out, the address's",
+          "type": "string",
+          "maxLength": 253
+        }
       }
     },
     "QueuedMail": {
@@ -2468,6 +3164,88 @@ func init() {
         }
       }
     },
+    "TunnelState": {
+      "description": "as it was last told; empty where it has not said",
+      "type": "string",
+      "enum": [
+        "",
+        "running",
+        "ready",
+        "failed",
+        "closed"
+      ]
+    },
+    "TunnelStatus": {
+      "type": "object",
+      "required": [
+        "name",
+        "source",
+        "service",
+        "client",
+        "required",
+        "state",
+        "message",
+        "verdict",
+        "ok"
+      ],
+      "properties": {
+        "client": {
+          "description": "empty where it is the service itself",
+          "type": "string"
+        },
+        "last_at": {
+          "description": "when anything was heard of it",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "message": {
+          "description": "the source's words",
+          "type": "string"
+        },
+        "name": {
+          "description": "source/service, or source/service/client",
+          "type": "string",
+          "example": "leeds/tunnel-pend00"
+        },
+        "ok": {
+          "description": "as last known; true while nothing speaks against it",
+          "type": "boolean"
+        },
+        "required": {
+          "description": "the experiment can't be booked without it",
+          "type": "boolean"
+        },
+        "service": {
+          "type": "string",
+          "example": "tunnel-pend00"
+        },
+        "since": {
+          "description": "state has been so since then",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "source": {
+          "description": "who reports it",
+          "type": "string",
+          "example": "leeds"
+        },
+        "state": {
+          "$ref": "#/definitions/TunnelState"
+        },
+        "verdict": {
+          "description": "unhealthy: it has failed for longer than a moment. missing: closed, and it did not come back. unknown: it has not said yet, which is no fault.",
+          "type": "string",
+          "enum": [
+            "ok",
+            "unhealthy",
+            "missing",
+            "unknown"
+          ]
+        }
+      }
+    },
     "Uptime": {
       "type": "object",
       "required": [
@@ -2617,6 +3395,14 @@ func init() {
       "in": "path",
       "required": true
     },
+    "Observer": {
+      "name": "body",
+      "in": "body",
+      "required": true,
+      "schema": {
+        "$ref": "#/definitions/ObserverSpec"
+      }
+    },
     "Window": {
       "name": "body",
       "in": "body",
@@ -2641,6 +3427,12 @@ func init() {
     },
     "Error": {
       "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    },
+    "FixedObserver": {
+      "description": "It is set in the file of STATUS_OBSERVERS, and changed there.",
       "schema": {
         "$ref": "#/definitions/Error"
       }
@@ -3609,6 +4401,273 @@ func init() {
         }
       ]
     },
+    "/observed": {
+      "get": {
+        "description": "Up to a second old. Counts are whole numbers of up to 64 bits: those beyond 2^53 lose their last digits where numbers are floating point, as JavaScript's are.",
+        "summary": "What is reported to this server, sorted by source, service and client",
+        "operationId": "listObserved",
+        "parameters": [
+          {
+            "maxLength": 256,
+            "type": "string",
+            "description": "Only what is this experiment's.",
+            "name": "experiment",
+            "in": "query"
+          },
+          {
+            "maxLength": 256,
+            "type": "string",
+            "description": "Only what this source reports.",
+            "name": "source",
+            "in": "query"
+          },
+          {
+            "enum": [
+              "running",
+              "ready",
+              "failed",
+              "closed",
+              "unsaid"
+            ],
+            "type": "string",
+            "description": "Only what is in this state; unsaid is what has not said.",
+            "name": "state",
+            "in": "query"
+          },
+          {
+            "maxLength": 200,
+            "type": "string",
+            "description": "Only what has this text in the names of its source, service, client or experiment, whatever the case of its letters.",
+            "name": "q",
+            "in": "query"
+          },
+          {
+            "maximum": 100000,
+            "type": "integer",
+            "format": "uint64",
+            "description": "How many subjects, at most; left out, all. With 0 the counts alone.",
+            "name": "limit",
+            "in": "query"
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "What is known.",
+            "schema": {
+              "$ref": "#/definitions/Observed"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      }
+    },
+    "/observers": {
+      "get": {
+        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin.",
+        "summary": "Who is told how this server is, and how the telling goes, sorted by name",
+        "operationId": "listObservers",
+        "responses": {
+          "200": {
+            "description": "The observers.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReports"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      },
+      "post": {
+        "description": "It is kept, and first of all told how everything is now.",
+        "summary": "Tell another observer from now on",
+        "operationId": "addObserver",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/ObserverSpec"
+            }
+          }
+        ],
+        "responses": {
+          "201": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            }
+          },
+          "409": {
+            "description": "There is one of that name, or there are too many.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      }
+    },
+    "/observers/{name}": {
+      "get": {
+        "description": "As in the list.",
+        "summary": "One observer",
+        "operationId": "getObserver",
+        "responses": {
+          "200": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            },
+            "headers": {
+              "ETag": {
+                "type": "string",
+                "description": "changes with the answer"
+              }
+            }
+          },
+          "304": {
+            "description": "Not changed since the ETag given in If-None-Match."
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        }
+      },
+      "put": {
+        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is, unless the address is then another host's. What has not been acknowledged is still told.",
+        "summary": "Put other settings in the place of its own",
+        "operationId": "changeObserver",
+        "parameters": [
+          {
+            "name": "body",
+            "in": "body",
+            "required": true,
+            "schema": {
+              "$ref": "#/definitions/ObserverSpec"
+            }
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "The observer.",
+            "schema": {
+              "$ref": "#/definitions/ObserverReport"
+            }
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "409": {
+            "description": "It is set in the file of STATUS_OBSERVERS, and changed there.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "delete": {
+        "summary": "Tell it nothing more, and forget what it has not acknowledged",
+        "operationId": "removeObserver",
+        "responses": {
+          "204": {
+            "description": "It is gone."
+          },
+          "404": {
+            "description": "There is nothing like it.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "409": {
+            "description": "It is set in the file of STATUS_OBSERVERS, and changed there.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          },
+          "default": {
+            "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+            "schema": {
+              "$ref": "#/definitions/Error"
+            }
+          }
+        },
+        "security": [
+          {
+            "admin": []
+          }
+        ]
+      },
+      "parameters": [
+        {
+          "maxLength": 63,
+          "type": "string",
+          "name": "name",
+          "in": "path",
+          "required": true
+        }
+      ]
+    },
     "/system": {
       "get": {
         "summary": "How the server, its sources, its mail and its store are doing",
@@ -4030,6 +5089,7 @@ func init() {
         "first_checked",
         "health_events",
         "healthy",
+        "issue_details",
         "issues",
         "jump_known",
         "jump_ok",
@@ -4043,7 +5103,8 @@ func init() {
         "stream_reports",
         "stream_required",
         "streams",
-        "topic_name"
+        "topic_name",
+        "tunnels"
       ],
       "properties": {
         "ack": {
@@ -4073,6 +5134,13 @@ func init() {
         },
         "held": {
           "$ref": "#/definitions/Hold"
+        },
+        "issue_details": {
+          "description": "the same, in the same order, each with its parts and since when",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/IssueDetail"
+          }
         },
         "issues": {
           "description": "all that is known to be wrong, in plain words, sorted",
@@ -4182,6 +5250,13 @@ func init() {
           "type": "string",
           "example": "pend00"
         },
+        "tunnels": {
+          "description": "services, and clients of them, that are reported to us and that STATUS_OBSERVER_MAP ties to it, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/TunnelStatus"
+          }
+        },
         "uptime_24h": {
           "description": "part of the last 24 hours in which it was well, as History has it; left out while nothing is known of them",
           "type": "number",
@@ -4197,7 +5272,7 @@ func init() {
       }
     },
     "HealthEvent": {
-      "description": "a change of an experiment's stream health or jump health",
+      "description": "a change of the health of an experiment's streams, tunnels or jump",
       "type": "object",
       "required": [
         "experiment",
@@ -4229,6 +5304,14 @@ func init() {
           "additionalProperties": {
             "type": "boolean"
           }
+        },
+        "tunnel_ok": {
+          "description": "by name; left out where it has no tunnel that has said how it is",
+          "type": "object",
+          "additionalProperties": {
+            "type": "boolean"
+          },
+          "x-omitempty": true
         },
         "when": {
           "type": "string",
@@ -4415,6 +5498,35 @@ func init() {
             "maxLength": 256,
             "minLength": 1
           }
+        }
+      }
+    },
+    "IssueDetail": {
+      "type": "object",
+      "required": [
+        "code",
+        "subject",
+        "text",
+        "since"
+      ],
+      "properties": {
+        "code": {
+          "type": "string",
+          "example": "missing_required"
+        },
+        "since": {
+          "type": "string",
+          "format": "date-time"
+        },
+        "subject": {
+          "description": "the stream or tunnel; empty where the code says it all",
+          "type": "string",
+          "example": "pend00-st-video"
+        },
+        "text": {
+          "description": "as in issues",
+          "type": "string",
+          "example": "missing required pend00-st-video"
         }
       }
     },
@@ -4808,6 +5920,425 @@ func init() {
       "type": "array",
       "items": {
         "$ref": "#/definitions/MaintenanceWindow"
+      }
+    },
+    "Observed": {
+      "type": "object",
+      "required": [
+        "sources",
+        "total",
+        "subjects"
+      ],
+      "properties": {
+        "receiver": {
+          "$ref": "#/definitions/ObserverIn"
+        },
+        "sources": {
+          "description": "everybody who reports, whatever was asked for, sorted by name",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ObservedSource"
+          }
+        },
+        "subjects": {
+          "description": "the first of them, as many as were asked for",
+          "type": "array",
+          "items": {
+            "$ref": "#/definitions/ObservedSubject"
+          }
+        },
+        "total": {
+          "description": "how many fit what was asked for",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "ObservedSource": {
+      "type": "object",
+      "required": [
+        "source",
+        "subjects",
+        "ready",
+        "running",
+        "failed",
+        "closed",
+        "unsaid"
+      ],
+      "properties": {
+        "closed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "failed": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "last_at": {
+          "description": "when anything last came",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "ready": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "running": {
+          "type": "integer",
+          "format": "int64"
+        },
+        "source": {
+          "type": "string",
+          "example": "leeds"
+        },
+        "subjects": {
+          "description": "services and clients",
+          "type": "integer",
+          "format": "int64"
+        },
+        "unsaid": {
+          "description": "that have not said how they are",
+          "type": "integer",
+          "format": "int64"
+        }
+      }
+    },
+    "ObservedSubject": {
+      "description": "a service, or a client of one",
+      "type": "object",
+      "required": [
+        "source",
+        "kind",
+        "service",
+        "client",
+        "experiment",
+        "required",
+        "state",
+        "message",
+        "total_conns",
+        "current_conns",
+        "input_bytes",
+        "output_bytes",
+        "total_errs",
+        "restarts",
+        "repeats",
+        "incremental"
+      ],
+      "properties": {
+        "client": {
+          "description": "empty where it is the service itself",
+          "type": "string"
+        },
+        "counted": {
+          "description": "when its figures last came; left out where none have",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "current_conns": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "experiment": {
+          "description": "whose it is; empty where nobody's",
+          "type": "string",
+          "example": "pend00"
+        },
+        "incremental": {
+          "description": "its bytes look like increments, so that its totals are probably wrong: its GOST has resetTraffic on and its token doesn't say increments",
+          "type": "boolean"
+        },
+        "input_bytes": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "kind": {
+          "description": "service or handler",
+          "type": "string",
+          "example": "service"
+        },
+        "last_at": {
+          "description": "when anything last came",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "message": {
+          "description": "the source's words",
+          "type": "string"
+        },
+        "output_bytes": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "repeats": {
+          "description": "figures that came again or late, and were not counted",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "required": {
+          "description": "the experiment can't be booked without it",
+          "type": "boolean"
+        },
+        "restarts": {
+          "description": "that its figures showed",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "service": {
+          "type": "string",
+          "example": "tunnel-pend00"
+        },
+        "since": {
+          "description": "state has been so since then",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "source": {
+          "type": "string",
+          "example": "leeds"
+        },
+        "state": {
+          "$ref": "#/definitions/TunnelState"
+        },
+        "total_conns": {
+          "type": "integer",
+          "format": "uint64"
+        },
+        "total_errs": {
+          "type": "integer",
+          "format": "uint64"
+        }
+      }
+    },
+    "ObserverIn": {
+      "description": "what was done with reports since the start; present where they are listened to",
+      "type": "object",
+      "required": [
+        "addresses",
+        "reports",
+        "repeats",
+        "events",
+        "unknown",
+        "refused",
+        "sources",
+        "subjects"
+      ],
+      "properties": {
+        "addresses": {
+          "description": "where they are listened to",
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "events": {
+          "description": "taken",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "keep_error": {
+          "description": "why what is known would not outlive a restart; left out where it would",
+          "type": "string"
+        },
+        "refused": {
+          "description": "reports that were not taken, by reason (token, source, path, method, encoding, size, body, room, busy, gone); those that are not 0",
+          "type": "object",
+          "additionalProperties": {
+            "type": "integer",
+            "format": "uint64"
+          }
+        },
+        "repeats": {
+          "description": "known already, and not counted again",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "reports": {
+          "description": "taken",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "sources": {
+          "description": "known now",
+          "type": "integer",
+          "format": "int64"
+        },
+        "subjects": {
+          "description": "known now",
+          "type": "integer",
+          "format": "int64"
+        },
+        "unknown": {
+          "description": "events of kinds that this version does not know, ignored",
+          "type": "integer",
+          "format": "uint64"
+        }
+      }
+    },
+    "ObserverReport": {
+      "type": "object",
+      "required": [
+        "spec",
+        "fixed",
+        "pending",
+        "reports",
+        "failures",
+        "events",
+        "dropped"
+      ],
+      "properties": {
+        "dropped": {
+          "description": "events that it will never be told of",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "events": {
+          "description": "in acknowledged reports",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "failing_since": {
+          "description": "left out while its reports are acknowledged",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "failures": {
+          "description": "attempts that were not acknowledged",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "fixed": {
+          "description": "set in the file of STATUS_OBSERVERS, and changed there",
+          "type": "boolean"
+        },
+        "keep_error": {
+          "description": "why what is pending would not outlive a restart; left out where it would",
+          "type": "string"
+        },
+        "last_error": {
+          "description": "of the latest failure since the start",
+          "type": "string"
+        },
+        "last_error_at": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "last_ok": {
+          "description": "latest acknowledged report, also of an earlier run",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "last_try": {
+          "description": "left out where there was none since the start",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "oldest_pending": {
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "pending": {
+          "description": "events that wait to be acknowledged",
+          "type": "integer",
+          "format": "int64"
+        },
+        "reports": {
+          "description": "acknowledged since the start",
+          "type": "integer",
+          "format": "uint64"
+        },
+        "spec": {
+          "$ref": "#/definitions/ObserverSpec"
+        }
+      }
+    },
+    "ObserverReports": {
+      "type": "array",
+      "items": {
+        "$ref": "#/definitions/ObserverReport"
+      }
+    },
+    "ObserverSpec": {
+      "description": "as in the file of STATUS_OBSERVERS",
+      "type": "object",
+      "required": [
+        "address"
+      ],
+      "properties": {
+        "address": {
+          "description": "a URL, used as it is, or host:port for gRPC",
+          "type": "string",
+          "maxLength": 2000,
+          "minLength": 1,
+          "example": "https://collector.example.org/observer"
+        },
+        "name": {
+          "description": "needed for a new one; later it can't be changed",
+          "type": "string",
+          "maxLength": 63,
+          "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+          "example": "collector"
+        },
+        "period": {
+          "description": "time between reports, 1s to 1h; left out, 5s",
+          "type": "string",
+          "maxLength": 32,
+          "example": "5s"
+        },
+        "reset_traffic": {
+          "description": "tell bytes since the latest acknowledged report; connections and errors are totals all the same",
+          "type": "boolean"
+        },
+        "timeout": {
+          "description": "patience with one report, 100ms to 1m; left out, 5s",
+          "type": "string",
+          "maxLength": 32,
+          "example": "5s"
+        },
+        "tls": {
+          "$ref": "#/definitions/ObserverTLS"
+        },
+        "token": {
+          "description": "sent as Authorization: Bearer, or as the metadata token of gRPC",
+          "type": "string",
+          "maxLength": 4096
+        },
+        "type": {
+          "description": "left out, http for a URL and grpc for host:port",
+          "type": "string",
+          "enum": [
+            "http",
+            "grpc"
+          ]
+        }
+      }
+    },
+    "ObserverTLS": {
+      "description": "how a certificate is checked. For gRPC its presence encrypts; for HTTP the address says whether there is TLS.",
+      "type": "object",
+      "properties": {
+        "ca": {
+          "description": "PEM of the authorities that may sign it; left out, the system's",
+          "type": "string",
+          "maxLength": 60000
+        },
+        "insecure": {
+          "description": "believe any certificate",
+          "type": "boolean"
+        },
+        "server_name": {
+          "description": "that the certificate has to be for; left out, the address's",
+          "type": "string",
+          "maxLength": 253
+        }
       }
     },
     "QueuedMail": {
@@ -5337,6 +6868,88 @@ func init() {
         }
       }
     },
+    "TunnelState": {
+      "description": "as it was last told; empty where it has not said",
+      "type": "string",
+      "enum": [
+        "",
+        "running",
+        "ready",
+        "failed",
+        "closed"
+      ]
+    },
+    "TunnelStatus": {
+      "type": "object",
+      "required": [
+        "name",
+        "source",
+        "service",
+        "client",
+        "required",
+        "state",
+        "message",
+        "verdict",
+        "ok"
+      ],
+      "properties": {
+        "client": {
+          "description": "empty where it is the service itself",
+          "type": "string"
+        },
+        "last_at": {
+          "description": "when anything was heard of it",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "message": {
+          "description": "the source's words",
+          "type": "string"
+        },
+        "name": {
+          "description": "source/service, or source/service/client",
+          "type": "string",
+          "example": "leeds/tunnel-pend00"
+        },
+        "ok": {
+          "description": "as last known; true while nothing speaks against it",
+          "type": "boolean"
+        },
+        "required": {
+          "description": "the experiment can't be booked without it",
+          "type": "boolean"
+        },
+        "service": {
+          "type": "string",
+          "example": "tunnel-pend00"
+        },
+        "since": {
+          "description": "state has been so since then",
+          "type": "string",
+          "format": "date-time",
+          "x-nullable": true
+        },
+        "source": {
+          "description": "who reports it",
+          "type": "string",
+          "example": "leeds"
+        },
+        "state": {
+          "$ref": "#/definitions/TunnelState"
+        },
+        "verdict": {
+          "description": "unhealthy: it has failed for longer than a moment. missing: closed, and it did not come back. unknown: it has not said yet, which is no fault.",
+          "type": "string",
+          "enum": [
+            "ok",
+            "unhealthy",
+            "missing",
+            "unknown"
+          ]
+        }
+      }
+    },
     "Uptime": {
       "type": "object",
       "required": [
@@ -5486,6 +7099,14 @@ func init() {
       "in": "path",
       "required": true
     },
+    "Observer": {
+      "name": "body",
+      "in": "body",
+      "required": true,
+      "schema": {
+        "$ref": "#/definitions/ObserverSpec"
+      }
+    },
     "Window": {
       "name": "body",
       "in": "body",
@@ -5510,6 +7131,12 @@ func init() {
     },
     "Error": {
       "description": "401 no valid token, 403 the token lacks the scope, nothing can be changed here or another site asks, 404 unknown route, 405 wrong method (with Allow), 406 only JSON is to be had, 413 the body is too long, 415 the body is not said to be JSON, 422 bad parameter or body, 429 too many wrong tokens, 500 a fault of ours, 503 the store can't be read.",
+      "schema": {
+        "$ref": "#/definitions/Error"
+      }
+    },
+    "FixedObserver": {
+      "description": "It is set in the file of STATUS_OBSERVERS, and changed there.",
       "schema": {
         "$ref": "#/definitions/Error"
       }

@@ -10,6 +10,7 @@ import { followOne } from "./sync.js";
 import { hearActs } from "./acts.js";
 import { onToken } from "./token.js";
 import { booking, jump, streams } from "./parts.js";
+import { tunnels } from "./tunnels.js";
 import { say } from "./say.js";
 import { lab, watch } from "./store.js";
 import { age, clockTime, each, ms, now } from "./time.js";
@@ -17,11 +18,14 @@ import { isWrong, percent, stateSentence } from "./words.js";
 
 const name = new URLSearchParams(location.search).get("name") ?? "";
 const historyEvery = 60e3;
+const carriedEvery = 15e3; // figures aren't told live
 let report = null;
 let events = null; // newest first; null: not read yet
 let allEvents = false;
 let history = null;
 let historyAt = 0;
+let carried = null; // what is reported of its tunnels; null: not read yet
+let carriedAt = 0;
 let built = false;
 
 const section = (id, heading, ...children) =>
@@ -33,6 +37,7 @@ function build() {
   $("#main").replaceChildren(
     el("h1#title"), el("p#lead.lead"), el("div#gone"), el("div#wrong"), el("div#acts", { role: "group", "aria-label": "What can be done" }), el("p#asof.quiet"),
     section("streams", "Streams", el("div#streamlist")),
+    section("tunnels", "Tunnels", el("div#tunnellist")),
     section("jump", "Jump", el("div#jumpline")),
     section("booking", "Booking", el("div#bookinglist")),
     section("history", "History", el("div#bars", { "aria-busy": "true" }, el("p.quiet", null, "Reading…"))),
@@ -73,9 +78,28 @@ function show() {
   const asOf = Math.max(ms(report.last_checked_streams) || 0, ms(report.last_checked_jump) || 0);
   fill($("#asof"), asOf ? ["As of ", clockTime(asOf), ", ", age(asOf), " ago"] : "It has not been checked yet");
   fill($("#streamlist"), streams(report));
+  showTunnels();
   fill($("#jumpline"), jump(report));
   fill($("#bookinglist"), booking(report));
   showRaw();
+}
+
+function showTunnels() {
+  const any = report.tunnels.length > 0;
+  $("#tunnels").hidden = !any;
+  if (!any) return;
+  fill($("#tunnellist"), tunnels(report, carried));
+  if (now() - carriedAt > carriedEvery) readCarried();
+}
+
+async function readCarried() {
+  carriedAt = now();
+  try {
+    carried = (await get(`observed?${new URLSearchParams({ experiment: name })}`)).subjects;
+    showTunnels();
+  } catch {
+    // What was read before stays, and the banner says where the server is lost.
+  }
 }
 
 function showActs() {
@@ -167,6 +191,7 @@ watch((change) => {
 });
 each(() => {
   if (built && !document.hidden && now() - historyAt > historyEvery) readHistory();
+  if (built && !document.hidden && report.tunnels.length && now() - carriedAt > carriedEvery) readCarried();
 });
 onToken(() => { if (!built) load(); });
 $("#main").setAttribute("aria-busy", "true");

@@ -6,6 +6,7 @@ import { filterForm, filterOf, matches, showFilter, watchFilter } from "./filter
 import { Grid } from "./grid.js";
 import { hearActs } from "./acts.js";
 import { note } from "./say.js";
+import { followObserving, observingTiles } from "./observing.js";
 import { shell, title } from "./shell.js";
 import { groupOf, lab, counts, watch } from "./store.js";
 import { notices, strip } from "./strip.js";
@@ -60,12 +61,14 @@ function showTop(changed) {
   if (changed.system || changed.all) {
     if (lab.system) {
       fill($("#notices"), notices(lab.system));
-      fill($("#strip"), strip(lab.system));
+      showStrip();
       document.body.classList.toggle("readonly", !lab.system.can_change);
     }
   }
   showFilter(filter, c);
 }
+
+const showStrip = () => fill($("#strip"), strip(lab.system, observingTiles()));
 
 const placeOf = (row) => (matches(filter, row) ? row.group : undefined);
 
@@ -183,3 +186,4 @@ watchFilter(() => filter, (changed) => {
 shell();
 hearActs();
 followAll();
+followObserving(() => { if (built && lab.system) showStrip(); });

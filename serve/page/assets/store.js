@@ -53,6 +53,8 @@ function rowOf(r) {
     held: r.held, ack: r.ack, silence: r.silence, maintenance: r.maintenance,
     issues: r.issues?.length ? r.issues : none,
     streams: plain ? none : (r.streams ?? none).filter((s) => s.verdict !== "ok"),
+    tunnels: plain ? none : (r.tunnels ?? none).filter((t) => t.verdict !== "ok"),
+    issue_details: r.issue_details ?? none,
     resources: simple ? none : (r.resources ?? none),
     group: groupOf(r),
   };
@@ -66,12 +68,12 @@ const sameRow = (a, b) => {
   for (const key of ["state", "since", "healthy", "available", "availability_known", "resource_name"]) {
     if (a[key] !== b[key]) return false;
   }
-  for (const key of ["held", "ack", "silence", "maintenance", "issues", "streams", "resources"]) {
+  for (const key of ["held", "ack", "silence", "maintenance", "issues", "issue_details", "streams", "tunnels", "resources"]) {
     if (a[key] !== b[key] && JSON.stringify(a[key], stable) !== JSON.stringify(b[key], stable)) return false;
   }
   return true;
 };
-const stable = (key, value) => (key === "read_at" ? undefined : value);
+const stable = (key, value) => (key === "read_at" || key === "last_at" ? undefined : value);
 
 /** Takes in reports that have changed, and names that are gone. */
 export function take(reports, gone = []) {

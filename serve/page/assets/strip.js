@@ -43,9 +43,9 @@ function store(s) {
   return tile;
 }
 
-/** The strip as a list. */
-export function strip(system) {
-  return tiles(system).map((tile) => el("li", { class: tile.tone, "data-key": tile.name },
+/** The strip as a list, with more tiles at its end. */
+export function strip(system, more = []) {
+  return [...tiles(system), ...more].map((tile) => el("li", { class: tile.tone, "data-key": tile.name },
     el("b", null, sign(tile.tone), tile.name), " ", el("span.word", null, tile.word),
     Number.isNaN(tile.at ?? NaN) ? null : el("small", null, `${tile.what} `, age(tile.at), " ago"),
     tile.note ? el("small.note", { title: tile.note }, named(tile.note)) : null));

@@ -2,12 +2,16 @@
 // versions and connections.
 import { $, el, fill, named, sign, table } from "./dom.js";
 import { get } from "./api.js";
+import { bytes, seconds } from "./figures.js";
+import { followObserving, observingTiles } from "./observing.js";
+import { observedSection, readObserved } from "./observedlist.js";
+import { observersSection, showObservers } from "./observers.js";
 import { failed, shell, title } from "./shell.js";
 import { followOne } from "./sync.js";
 import { onToken, token } from "./token.js";
 import { lab, takeSystem, watch } from "./store.js";
 import { notices, strip } from "./strip.js";
-import { age, each, left, ms, now, span, when } from "./time.js";
+import { age, each, left, ms, now, when } from "./time.js";
 import { headline, plural } from "./words.js";
 
 const every = 15e3; // connections and timings aren't told live
@@ -20,11 +24,15 @@ function build() {
   $("#main").replaceChildren(
     el("h1", null, "System"), el("p#about.lead"), el("div#notices"),
     el("ul#strip.strip", { "aria-label": "Sources, mail and store" }),
-    section("sources", "Sources"), section("settings", "Settings"), section("connections", "Connections"), section("timings", "How long things take"));
+    section("sources", "Sources"), section("observers", "Observers: who is told how this server is"), section("observed", "Observed: what is reported to this server"),
+    section("settings", "Settings"), section("connections", "Connections"), section("timings", "How long things take"));
+  $("#observers .content").append(...observersSection());
+  $("#observed .content").append(...observedSection());
 }
 
 async function read() {
   readAt = now();
+  readObserved();
   try {
     const system = await get("system");
     settings = system.settings ?? null;
@@ -39,7 +47,7 @@ function show() {
   fill($("#about"), "Version ", named(s.version), ", started ", when(ms(s.started)), ", ", age(ms(s.started)), " ago. ",
     `${headline({ ...s.counts, cared: 0 })[0]}.`.replace(/ needs? you\.$/, " not well."));
   fill($("#notices"), notices(s));
-  fill($("#strip"), strip(s));
+  showObserving();
   fill($("#sources .content"), table("Sources", ["Source", "State", "Last frame", "Its frames", "Our connection", "Last error"], s.sources.map((one) => ({
     key: one.name,
     cells: [
@@ -66,19 +74,9 @@ function show() {
   }))) : el("p.quiet", null, "Not measured."));
 }
 
-/** Seconds in the unit that suits them. */
-function seconds(s) {
-  if (s >= 60) return span(s * 1000);
-  if (s >= 1) return `${Number(s.toPrecision(2))} s`;
-  if (s >= 1e-3) return `${Number((s * 1e3).toPrecision(2))} ms`;
-  return `${Number((s * 1e6).toPrecision(2))} µs`;
-}
-
-function bytes(n) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let i = 0;
-  for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
-  return `${i ? n.toPrecision(3) : n} ${units[i]}`;
+function showObserving() {
+  if (lab.system) fill($("#strip"), strip(lab.system, observingTiles()));
+  showObservers();
 }
 
 watch((change) => { if (change.system) show(); });
@@ -88,4 +86,5 @@ title("System");
 shell();
 build();
 read();
+followObserving(showObserving);
 followOne(null, read);

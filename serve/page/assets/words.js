@@ -1,7 +1,7 @@
 // What is said of an experiment and of the laboratory, in plain words. The server
 // says the same on pages for those without script; a table of examples keeps both true.
 
-export const plural = (n, noun) => (n === 1 ? `1 ${noun}` : `${n.toLocaleString("en")} ${noun}s`);
+export const plural = (n, noun, several = `${noun}s`) => (n === 1 ? `1 ${noun}` : `${n.toLocaleString("en")} ${several}`);
 
 /** Whether something is known to be wrong with it. */
 export const isWrong = (r) => r.state === "unhealthy" || r.state === "flapping";
@@ -93,10 +93,23 @@ export function markOf(r) {
 /** The stream that an issue speaks of. */
 const streamOf = (r, text) => (r.streams ?? []).find((s) => text === `missing required ${s.topic}` || text === `unhealthy ${s.topic}`);
 
+/** The tunnel that an issue speaks of. */
+const tunnelOf = (r, text) => (r.tunnels ?? []).find((t) => text === `missing tunnel ${t.name}` || text === `unhealthy tunnel ${t.name}`);
+
+/** How a tunnel is, as it said itself. */
+export const tunnelWords = (state) => ({ "": "has not said", running: "starting" }[state] ?? state);
+
 /** What an issue means, and since when where that is known. */
 export function explain(r, text) {
+  const { since } = (r.issue_details ?? []).find((one) => one.text === text) ?? {};
+  return { since, ...meaning(r, text) };
+}
+
+function meaning(r, text) {
   const stream = streamOf(r, text);
   if (stream) return { what: stream.connected ? "connected, but sends nothing" : "not connected to relay", since: stream.since, last: stream.last_active ?? null };
+  const tunnel = tunnelOf(r, text);
+  if (tunnel) return { what: `it said: ${tunnelWords(tunnel.state)}${tunnel.message ? `, ${tunnel.message}` : ""}` };
   if (text === "missing jump") return { what: "no way in: its host is not connected to jump" };
   if (text === "flapping") return { what: "comes and goes too often to be told each time" };
   return {};

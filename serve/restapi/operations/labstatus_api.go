@@ -60,11 +60,25 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 			return middleware.NotImplemented("operation AddMaintenance has not yet been implemented")
 		}),
 
+		AddObserverHandler: AddObserverHandlerFunc(func(params AddObserverParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation AddObserver has not yet been implemented")
+		}),
+
 		ChangeMaintenanceHandler: ChangeMaintenanceHandlerFunc(func(params ChangeMaintenanceParams, principal any) middleware.Responder {
 			_ = params
 			_ = principal
 
 			return middleware.NotImplemented("operation ChangeMaintenance has not yet been implemented")
+		}),
+
+		ChangeObserverHandler: ChangeObserverHandlerFunc(func(params ChangeObserverParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation ChangeObserver has not yet been implemented")
 		}),
 
 		FollowLiveHandler: FollowLiveHandlerFunc(func(params FollowLiveParams) middleware.Responder {
@@ -89,6 +103,12 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 			_ = params
 
 			return middleware.NotImplemented("operation GetMail has not yet been implemented")
+		}),
+
+		GetObserverHandler: GetObserverHandlerFunc(func(params GetObserverParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation GetObserver has not yet been implemented")
 		}),
 
 		GetSystemHandler: GetSystemHandlerFunc(func(params GetSystemParams) middleware.Responder {
@@ -140,6 +160,18 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 			return middleware.NotImplemented("operation ListMaintenance has not yet been implemented")
 		}),
 
+		ListObservedHandler: ListObservedHandlerFunc(func(params ListObservedParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation ListObserved has not yet been implemented")
+		}),
+
+		ListObserversHandler: ListObserversHandlerFunc(func(params ListObserversParams) middleware.Responder {
+			_ = params
+
+			return middleware.NotImplemented("operation ListObservers has not yet been implemented")
+		}),
+
 		ReleaseExperimentHandler: ReleaseExperimentHandlerFunc(func(params ReleaseExperimentParams, principal any) middleware.Responder {
 			_ = params
 			_ = principal
@@ -152,6 +184,13 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 			_ = principal
 
 			return middleware.NotImplemented("operation RemoveMaintenance has not yet been implemented")
+		}),
+
+		RemoveObserverHandler: RemoveObserverHandlerFunc(func(params RemoveObserverParams, principal any) middleware.Responder {
+			_ = params
+			_ = principal
+
+			return middleware.NotImplemented("operation RemoveObserver has not yet been implemented")
 		}),
 
 		SendTestMailHandler: SendTestMailHandlerFunc(func(params SendTestMailParams, principal any) middleware.Responder {
@@ -271,8 +310,12 @@ type LabstatusAPI struct {
 	AcknowledgeExperimentHandler AcknowledgeExperimentHandler
 	// AddMaintenanceHandler sets the operation handler for the add maintenance operation
 	AddMaintenanceHandler AddMaintenanceHandler
+	// AddObserverHandler sets the operation handler for the add observer operation
+	AddObserverHandler AddObserverHandler
 	// ChangeMaintenanceHandler sets the operation handler for the change maintenance operation
 	ChangeMaintenanceHandler ChangeMaintenanceHandler
+	// ChangeObserverHandler sets the operation handler for the change observer operation
+	ChangeObserverHandler ChangeObserverHandler
 	// FollowLiveHandler sets the operation handler for the follow live operation
 	FollowLiveHandler FollowLiveHandler
 	// GetExperimentHandler sets the operation handler for the get experiment operation
@@ -281,6 +324,8 @@ type LabstatusAPI struct {
 	GetExperimentHistoryHandler GetExperimentHistoryHandler
 	// GetMailHandler sets the operation handler for the get mail operation
 	GetMailHandler GetMailHandler
+	// GetObserverHandler sets the operation handler for the get observer operation
+	GetObserverHandler GetObserverHandler
 	// GetSystemHandler sets the operation handler for the get system operation
 	GetSystemHandler GetSystemHandler
 	// HoldExperimentHandler sets the operation handler for the hold experiment operation
@@ -297,10 +342,16 @@ type LabstatusAPI struct {
 	ListMailsHandler ListMailsHandler
 	// ListMaintenanceHandler sets the operation handler for the list maintenance operation
 	ListMaintenanceHandler ListMaintenanceHandler
+	// ListObservedHandler sets the operation handler for the list observed operation
+	ListObservedHandler ListObservedHandler
+	// ListObserversHandler sets the operation handler for the list observers operation
+	ListObserversHandler ListObserversHandler
 	// ReleaseExperimentHandler sets the operation handler for the release experiment operation
 	ReleaseExperimentHandler ReleaseExperimentHandler
 	// RemoveMaintenanceHandler sets the operation handler for the remove maintenance operation
 	RemoveMaintenanceHandler RemoveMaintenanceHandler
+	// RemoveObserverHandler sets the operation handler for the remove observer operation
+	RemoveObserverHandler RemoveObserverHandler
 	// SendTestMailHandler sets the operation handler for the send test mail operation
 	SendTestMailHandler SendTestMailHandler
 	// SilenceExperimentHandler sets the operation handler for the silence experiment operation
@@ -399,8 +450,14 @@ func (o *LabstatusAPI) Validate() error {
 	if o.AddMaintenanceHandler == nil {
 		unregistered = append(unregistered, "AddMaintenanceHandler")
 	}
+	if o.AddObserverHandler == nil {
+		unregistered = append(unregistered, "AddObserverHandler")
+	}
 	if o.ChangeMaintenanceHandler == nil {
 		unregistered = append(unregistered, "ChangeMaintenanceHandler")
+	}
+	if o.ChangeObserverHandler == nil {
+		unregistered = append(unregistered, "ChangeObserverHandler")
 	}
 	if o.FollowLiveHandler == nil {
 		unregistered = append(unregistered, "FollowLiveHandler")
@@ -413,6 +470,9 @@ func (o *LabstatusAPI) Validate() error {
 	}
 	if o.GetMailHandler == nil {
 		unregistered = append(unregistered, "GetMailHandler")
+	}
+	if o.GetObserverHandler == nil {
+		unregistered = append(unregistered, "GetObserverHandler")
 	}
 	if o.GetSystemHandler == nil {
 		unregistered = append(unregistered, "GetSystemHandler")
@@ -438,11 +498,20 @@ func (o *LabstatusAPI) Validate() error {
 	if o.ListMaintenanceHandler == nil {
 		unregistered = append(unregistered, "ListMaintenanceHandler")
 	}
+	if o.ListObservedHandler == nil {
+		unregistered = append(unregistered, "ListObservedHandler")
+	}
+	if o.ListObserversHandler == nil {
+		unregistered = append(unregistered, "ListObserversHandler")
+	}
 	if o.ReleaseExperimentHandler == nil {
 		unregistered = append(unregistered, "ReleaseExperimentHandler")
 	}
 	if o.RemoveMaintenanceHandler == nil {
 		unregistered = append(unregistered, "RemoveMaintenanceHandler")
+	}
+	if o.RemoveObserverHandler == nil {
+		unregistered = append(unregistered, "RemoveObserverHandler")
 	}
 	if o.SendTestMailHandler == nil {
 		unregistered = append(unregistered, "SendTestMailHandler")
@@ -565,10 +634,18 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers["POST"] = make(map[string]http.Handler)
 	}
 	o.handlers["POST"]["/maintenance"] = NewAddMaintenance(o.context, o.AddMaintenanceHandler)
+	if o.handlers["POST"] == nil {
+		o.handlers["POST"] = make(map[string]http.Handler)
+	}
+	o.handlers["POST"]["/observers"] = NewAddObserver(o.context, o.AddObserverHandler)
 	if o.handlers["PUT"] == nil {
 		o.handlers["PUT"] = make(map[string]http.Handler)
 	}
 	o.handlers["PUT"]["/maintenance/{id}"] = NewChangeMaintenance(o.context, o.ChangeMaintenanceHandler)
+	if o.handlers["PUT"] == nil {
+		o.handlers["PUT"] = make(map[string]http.Handler)
+	}
+	o.handlers["PUT"]["/observers/{name}"] = NewChangeObserver(o.context, o.ChangeObserverHandler)
 	if o.handlers["GET"] == nil {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
@@ -585,6 +662,10 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
 	o.handlers["GET"]["/mails/{id}"] = NewGetMail(o.context, o.GetMailHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/observers/{name}"] = NewGetObserver(o.context, o.GetObserverHandler)
 	if o.handlers["GET"] == nil {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
@@ -617,6 +698,14 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers["GET"] = make(map[string]http.Handler)
 	}
 	o.handlers["GET"]["/maintenance"] = NewListMaintenance(o.context, o.ListMaintenanceHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/observed"] = NewListObserved(o.context, o.ListObservedHandler)
+	if o.handlers["GET"] == nil {
+		o.handlers["GET"] = make(map[string]http.Handler)
+	}
+	o.handlers["GET"]["/observers"] = NewListObservers(o.context, o.ListObserversHandler)
 	if o.handlers["DELETE"] == nil {
 		o.handlers["DELETE"] = make(map[string]http.Handler)
 	}
@@ -625,6 +714,10 @@ func (o *LabstatusAPI) initHandlerCache() {
 		o.handlers["DELETE"] = make(map[string]http.Handler)
 	}
 	o.handlers["DELETE"]["/maintenance/{id}"] = NewRemoveMaintenance(o.context, o.RemoveMaintenanceHandler)
+	if o.handlers["DELETE"] == nil {
+		o.handlers["DELETE"] = make(map[string]http.Handler)
+	}
+	o.handlers["DELETE"]["/observers/{name}"] = NewRemoveObserver(o.context, o.RemoveObserverHandler)
 	if o.handlers["POST"] == nil {
 		o.handlers["POST"] = make(map[string]http.Handler)
 	}

@@ -1,0 +1,299 @@
+package browsertest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/performance"
+	"github.com/chromedp/chromedp/kb"
+
+	"labstatus/internal/health"
+	"labstatus/serve"
+)
+
+// An observer is added, changed and removed on the page of the system; what is refused
+// is said at its field, and no token is ever shown.
+func TestObserversAreManaged(t *testing.T) {
+	t.Parallel()
+	o := someObserving(time.Now())
+	w := newWorld(t, o.into)
+	tb := open(t, w.url, desk)
+	tb.forgive("status of 422")
+	tb.visit("system")
+	tb.shows("#observers tr", "collector https://collector.example http, every 5s, patience 5s, with a token")
+	tb.shows("#observers tr", "1,234 reports with 5,678 events")
+	tb.shows("#observers tr", "failing for 5 min")
+	tb.shows("#observers tr", "17 events, the oldest of 5 min ago")
+	tb.until("one of the file can't be changed", `!document.querySelector("button[data-observer][data-name=grafana]")`)
+	tb.hides("#observers", "s3cret")
+
+	// Whoever changes something is asked for a token, before a form shows half an address.
+	tb.asks(`button[data-observer=change][data-name=collector]`)
+	tb.write("#token", token(t, "anna", serve.ScopeAdmin))
+	tb.press(kb.Enter)
+	tb.until("the form has the whole address", `document.querySelector("#ob-address")?.value === "https://collector.example/observer/s3cret" && document.querySelector("#ob-token").value === ""`)
+	tb.write("#ob-period", "1m")
+	tb.click("dialog button.main")
+	tb.shows("#observer-result", "collector is changed.")
+	tb.shows("#observers tr", "every 1m")
+
+	tb.asks("#observer-new")
+	tb.write("#ob-name", "mine")
+	tb.write("#ob-address", "ftp://nowhere")
+	tb.write("#ob-token", "t0ken")
+	tb.click("#ob-tls")
+	tb.write("#ob-tls-server_name", "observer.lab")
+	o.mu.Lock()
+	o.refuse = &serve.ActError{Status: http.StatusUnprocessableEntity, Field: "address", Message: "HTTP wants a URL " + hostile}
+	o.mu.Unlock()
+	tb.click("dialog button.main")
+	tb.shows("dialog .wrong", "Address: HTTP wants a URL <img src=x")
+	tb.until("the field is marked and has the focus", `document.activeElement.id === "ob-address" && document.activeElement.getAttribute("aria-invalid") === "true"`)
+	o.mu.Lock()
+	o.refuse = &serve.ActError{Status: http.StatusUnprocessableEntity, Field: "tls.server_name", Message: "a host name, without port"}
+	o.mu.Unlock()
+	tb.write("#ob-address", "10.0.0.9:8000")
+	tb.click("dialog button.main")
+	tb.shows("dialog .wrong", "Tls.server_name: a host name, without port")
+	tb.until("the other field is marked alone", `document.activeElement.id === "ob-tls-server_name" && document.querySelectorAll("[aria-invalid]").length === 1`)
+	o.mu.Lock()
+	o.refuse = nil
+	o.mu.Unlock()
+	tb.click("dialog button.main")
+	tb.shows("#observer-result", "mine is told from now on.")
+	tb.shows("#observers tr", "mine 10.0.0.9:8000")
+	tb.shows("#strip", "3 observers, 17 events pending")
+	tb.hides("#observers", "t0ken")
+
+	tb.asks(`button[data-observer=remove][data-name=mine]`)
+	tb.shows("dialog h2", "Tell mine nothing more?")
+	tb.click("dialog button.main")
+	tb.shows("#observer-result", "mine is removed.")
+	tb.hides("#observer-list", "mine")
+
+	want := []string{
+		"anna changes collector to {Name:collector Type:http Address:https://collector.example/observer/s3cret Token:*** TLS:<nil> Timeout:5s Period:1m ResetTraffic:false}",
+		"anna adds {Name:mine Type: Address:10.0.0.9:8000 Token:t0ken TLS:0x",
+		"anna removes mine",
+	}
+	if got := o.changes(); !slices.EqualFunc(got, want, strings.HasPrefix) {
+		t.Errorf("the server was asked:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// asks presses what opens a dialog, again where what has just come in has moved it
+// from under the pointer.
+func (tb *tab) asks(selector string) {
+	tb.t.Helper()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for n := range 160 {
+		if n%40 == 0 {
+			tb.pressOn(selector)
+		}
+		if run[bool](tb, `document.querySelector("dialog") !== null`) {
+			return
+		}
+		<-look.C
+	}
+	tb.t.Fatalf("%s opens no dialog", selector)
+}
+
+// A token that may only read opens no form: it would be given half an address.
+func TestReadersChangeNoObserver(t *testing.T) {
+	t.Parallel()
+	o := someObserving(time.Now())
+	w := newWorld(t, o.into)
+	tb := open(t, w.url, desk)
+	tb.visit("system")
+	tb.shows("#observers tr", "collector")
+	signIn(tb, token(t, "carol", serve.ScopeRead))
+	tb.click(`button[data-observer=change][data-name=collector]`)
+	tb.shows("#observer-result", "lacks the scope status:admin")
+	tb.until("no form is open", `!document.querySelector("dialog")`)
+
+	locked := open(t, newWorld(t, o.into, func(_ *world, opts *serve.Options) { opts.AdminAuth = nil }).url, desk)
+	locked.visit("system")
+	locked.shows("#observers tr", "collector")
+	locked.until("nothing is offered that can't be done", `!document.querySelector("button[data-observer]") && !document.querySelector("#observer-new").checkVisibility()`)
+}
+
+// An experiment's tunnels are on its page, with what they carried; the overview tells
+// of those in trouble, and how many there are.
+func TestTunnelsAreShown(t *testing.T) {
+	t.Parallel()
+	o := someObserving(time.Now())
+	w := newWorld(t, o.into)
+	tb := open(t, w.url, desk)
+	tb.visit("experiment?name=pend31")
+	tb.shows("#tunnels tr", "leeds/silent access unknown has not said no figures yet never")
+	tb.shows("#tunnels tr", "leeds/tunnel-pend31 required unhealthy failed for 4 min dial tcp: refused 12 connections, 1 open, 3.40 MB in, 120 B out, 2 errors")
+	tb.shows("#wrong", "unhealthy tunnel leeds/tunnel-pend31 it said: failed, dial tcp: refused (for 4 min")
+	w.alter("pend31", func(r *health.Report) {
+		r.Tunnels = slices.Clone(r.Tunnels)
+		r.Tunnels[1].State, r.Tunnels[1].Verdict, r.Tunnels[1].OK, r.Tunnels[1].Since, r.Tunnels[1].Message = health.TunnelReady, health.VerdictOK, true, time.Now(), ""
+		r.Issues = r.Issues[:1]
+	})
+	tb.shows("#tunnels tr", "leeds/tunnel-pend31 required ok ready for")
+	tb.hides("#wrong", "tunnel")
+	tb.visit("experiment?name=pend00")
+	tb.until("one without tunnels has no such section", `document.querySelector("#streams tr") && !document.querySelector("#tunnels").checkVisibility()`)
+
+	tb.visit("")
+	tb.shows("#strip", "tunnels 3 sources, 2 ready, 2 failed newest report")
+	tb.shows("#strip", "observers grafana failing for 5 min")
+	o.report("spare", "closed")
+	tb.shows("#strip", "1 ready, 2 failed, 1 closed")
+
+	plain := open(t, newWorld(t).url, desk)
+	plain.visit("")
+	plain.shows("#need .card", "pend31")
+	plain.hides("#strip", "tunnels")
+	plain.hides("#strip", "observers")
+	plain.visit("system")
+	plain.shows("#observers", "Nobody is told how this server is.")
+	plain.shows("#observed", "Reports are not listened to")
+}
+
+// Twenty thousand subjects are found by source, state and name; no more are shown than
+// somebody asks for, and the page doesn't freeze.
+func TestTwentyThousandTunnels(t *testing.T) {
+	const n = 20_000
+	o := someObserving(time.Now())
+	o.observed = manyObserved(n, time.Now())
+	w := newWorld(t, o.into)
+	tb := open(t, w.url, desk)
+	call(tb, "count processor time", performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
+	tb.visit("system")
+	tb.shows("#observed-in", "Reports are listened to at 127.0.0.1:3008. Since the start 40 reports with 60 events taken, 1 repeat left out, 2 events of unknown kind ignored, 5 refused (2 body, 3 token).")
+	tb.shows("#observed-count", "200 of 20,000 services and clients are shown.")
+	tb.shows("#observed h3", "source00 396 ready, 4 failed, newest report")
+	tb.click("#observed-more")
+	tb.shows("#observed-count", "400 of 20,000")
+	tb.set("#observed-state", "failed")
+	tb.shows("#observed-count", "200 services and clients that fit.")
+	tb.until("no more are offered", `!document.querySelector("#observed-more").checkVisibility() && document.querySelectorAll("#observed-rows > section").length === 50`)
+	tb.set("#observed-source", "source49")
+	tb.shows("#observed-count", "4 services and clients that fit.")
+	tb.until("the address says so", `location.search === "?source=source49&state=failed"`)
+	tb.write("#observed-q", "19950")
+	tb.shows("#observed-count", "1 service or client that fit.")
+	tb.shows("#observed tr", "tunnel-19950 service expt19950 access failed for")
+	worked := tb.worked()
+	t.Logf("%.0f ms of work", 1000*worked)
+	if worked > 5 {
+		t.Errorf("%.0f ms of work: the page freezes", 1000*worked)
+	}
+	tb.visit("system?source=source07&q=tunnel-0280")
+	tb.shows("#observed-count", "10 services and clients that fit.")
+	tb.until("the fields show the filter", `document.querySelector("#observed-source").value === "source07" && document.querySelector("#observed-q").value === "tunnel-0280"`)
+}
+
+// What a source or an observer calls itself stays text.
+func TestObservedNamesStayText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, someObserving(time.Now()).into)
+	tb := open(t, w.url, desk)
+	for path, place := range map[string]string{"": "#strip", "system": "#observed-rows", "experiment?name=pend31": "#tunnels"} {
+		tb.visit(path)
+		tb.shows(place, `<img src=x onerror="document.title='owned'">`)
+		made := run[[]string](tb, `[...document.querySelectorAll("img, script:not([src]), main script, dialog script, [onerror], [onclick]")].map((e) => e.outerHTML)`)
+		if len(made) > 0 {
+			t.Errorf("%s has made markup of it: %q", path, made)
+		}
+		if title := run[string](tb, "document.title"); title == "owned" {
+			t.Errorf("%s ran it", path)
+		}
+	}
+}
+
+// The new parts fit a phone and a desk, in light and dark, and pass axe-core's rules.
+func TestObserversFitAndCanBeRead(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile(axeFile)
+	if err != nil {
+		t.Fatalf("there is no axe-core: %s\n%v", cure, err)
+	}
+	for _, c := range []struct {
+		size   size
+		scheme string
+		rules  string
+	}{
+		{size{320, 640}, "light", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
+		{desk, "dark", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
+	} {
+		t.Run(fmt.Sprintf("%d px, %s", c.size.width, c.scheme), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, someObserving(time.Now()).into)
+			tb := open(t, w.url, c.size)
+			tb.prefer("prefers-color-scheme", c.scheme)
+			call(tb, "let axe-core in", page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
+			look := func(what string) {
+				t.Helper()
+				for _, wrong := range run[[]string](tb, structure) {
+					t.Errorf("%s: %s", what, wrong)
+				}
+				tb.judge(what, string(axe), c.rules)
+			}
+			tb.visit("")
+			tb.shows("#strip", "tunnels")
+			look("overview")
+			tb.visit("experiment?name=pend31")
+			tb.shows("#tunnels", "12 connections")
+			look("experiment")
+			tb.visit("system")
+			tb.shows("#observers", "collector")
+			tb.shows("#observed", "spare")
+			look("system")
+			signIn(tb, token(t, "anna", serve.ScopeAdmin))
+			tb.asks(`button[data-observer=change][data-name=collector]`)
+			tb.click("#ob-tls")
+			tb.until("the form is whole", `document.querySelector("#ob-tls-ca").checkVisibility()`)
+			look("the form of an observer")
+			tb.press(kb.Escape)
+			tb.until("the form is closed", `!document.querySelector("dialog")`)
+			tb.asks(`button[data-observer=remove][data-name=collector]`)
+			look("the dialog that asks whether to remove one")
+		})
+	}
+}
+
+// The page's script says in the strip what the server says: see testdata/observing.json.
+func TestObservingWords(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("testdata/observing.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb := open(t, newWorld(t).url, desk)
+	tb.visit("")
+	run[bool](tb, "(window.table = "+string(table)+", true)")
+	wrong := module[[]string](tb, "observing.js", `(() => {
+		const wrong = [];
+		const now = Date.now();
+		const ago = (seconds) => seconds ? new Date(now - seconds * 1000).toISOString() : undefined;
+		const check = (c, tile) => {
+			const got = [tile?.word ?? "", tile?.tone ?? "", tile?.note ?? "", Number.isFinite(tile?.at) ? Math.round((now - tile.at) / 1000) : 0];
+			const want = [c.says, c.tone ?? "", c.note ?? "", c.newest ?? 0];
+			if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(JSON.stringify(c) + ": " + JSON.stringify(got));
+		};
+		const zero = {ready: 0, running: 0, failed: 0, closed: 0, unsaid: 0};
+		for (const c of table.tunnels) {
+			const sources = c.sources.map((s) => ({...zero, ...s, last_at: ago(s.last_at), subjects: Object.keys(zero).reduce((n, state) => n + (s[state] ?? 0), 0)}));
+			check(c, m.tunnelsTile({sources, receiver: {refused: c.refused ?? {}, keep_error: c.keep_error}}));
+		}
+		for (const c of table.observers) {
+			check(c, m.observersTile(c.of.map((o) => ({pending: 0, ...o, spec: {name: o.name}, last_ok: ago(o.last_ok), failing_since: ago(o.failing_since)}))));
+		}
+		return wrong;
+	})()`)
+	for _, fault := range wrong {
+		t.Error(fault)
+	}
+}
