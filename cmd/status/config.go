@@ -43,6 +43,11 @@ mail server once (not with --offline). Exit status 1 where anything is wrong.`,
 			if err != nil {
 				return badSettings(err)
 			}
+			if check {
+				if err := app.CheckObserverFiles(c); err != nil {
+					return badSettings(err)
+				}
+			}
 			switch {
 			case check && offline:
 				fmt.Fprintln(cmd.OutOrStdout(), "settings: ok (nothing was reached)")

@@ -106,20 +106,21 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	laboratory, err := lab.New(lab.Options{
 		Experiments: d.experiments(), RelayStats: !d.oldie, MailDir: filepath.Join(folder, "mails"),
 		RelayEvery: d.faster(6 * time.Second), JumpEvery: d.faster(5 * time.Second), Reconnect: d.faster(10 * time.Second),
+		GOSTs: d.gosts(), Collector: &lab.CollectorOptions{},
 		Seed: uint64(time.Now().UnixNano()), Log: log.WithField("part", "lab"),
 	})
 	if err != nil {
 		return err
 	}
 	tell := &printer{out: out, began: time.Now()}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
+	on, err := d.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("open the page's port: %w", err)
+		return err
 	}
-	page := "http://" + listener.Addr().String() + "/"
-	server, token, err := d.server(ctx, laboratory, folder, log, tell, listener)
+	page := "http://" + on[0].Addr().String() + "/"
+	server, token, err := d.server(ctx, laboratory, folder, log, tell, on)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, on.close())
 	}
 
 	ctx, stop := context.WithCancel(ctx)
@@ -137,6 +138,8 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	part(laboratory.Run)
 	<-laboratory.Ready()
 	part(server.Run)
+	laboratory.Observe(on[1].Addr().String(), "")
+	laboratory.ObserveGRPC(on[2].Addr().String(), "")
 	tell.welcome(d, page, laboratory.ControlURL(), folder, token)
 	part(func(ctx context.Context) error {
 		defer func() {
@@ -159,6 +162,39 @@ func (d *demo) run(ctx context.Context, out io.Writer) (err error) {
 	return err
 }
 
+// listeners are the demo's: of the page and the API, of reports of tunnels over HTTP, and
+// of those over gRPC.
+type listeners [3]net.Listener
+
+func (d *demo) listen(ctx context.Context) (on listeners, err error) {
+	for i, port := range []int{d.port, 0, 0} {
+		if on[i], err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+			return on, errors.Join(fmt.Errorf("open a port for the server: %w", err), on.close())
+		}
+	}
+	return on, nil
+}
+
+// at gives the one at an address.
+func (on listeners) at(_ context.Context, _, addr string) (net.Listener, error) {
+	for _, l := range on {
+		if l.Addr().String() == addr {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("the demo has no port at %s", addr)
+}
+
+func (on listeners) close() error {
+	var faults []error
+	for _, l := range on {
+		if l != nil {
+			faults = append(faults, l.Close())
+		}
+	}
+	return errors.Join(faults...)
+}
+
 // folder makes the demo's folder; cleanUp takes it away where it is temporary.
 func (d *demo) folder() (folder string, cleanUp func() error, err error) {
 	cleanUp = func() error { return nil }
@@ -169,7 +205,10 @@ func (d *demo) folder() (folder string, cleanUp func() error, err error) {
 		made := folder
 		cleanUp = func() error { return os.RemoveAll(made) }
 	}
-	if err := os.MkdirAll(filepath.Join(folder, "mails"), 0o700); err != nil {
+	if folder, err = filepath.Abs(folder); err == nil {
+		err = os.MkdirAll(filepath.Join(folder, "mails"), 0o700)
+	}
+	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("make a folder for mails: %w", err), cleanUp())
 	}
 	return folder, cleanUp, nil
@@ -194,24 +233,42 @@ func (d *demo) experiments() []lab.Experiment {
 	return all
 }
 
+// gosts are those whose tunnels reach the lab's experiments, reporting as often as the
+// demo's clock wants it.
+func (d *demo) gosts() []lab.GOST {
+	all := lab.DemoGOSTs()
+	for i := range all {
+		all[i].Period = d.faster(5 * time.Second)
+	}
+	return all
+}
+
 // server makes the server as its environment would, and a token for whoever plays
 // the maintainer.
-func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, listener net.Listener) (server *app.App, token string, err error) {
+func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telemetry.Log, tell *printer, on listeners) (server *app.App, token string, err error) {
 	env, secret := l.Env(), rand.Text()
+	tokens, observers := filepath.Join(folder, "observer-tokens"), filepath.Join(folder, "observers.json")
+	if err := errors.Join(os.WriteFile(tokens, []byte(l.ObserverTokens()), 0o600), os.WriteFile(observers, []byte(l.Observers()), 0o600)); err != nil {
+		return nil, "", fmt.Errorf("write the files of observers: %w", err)
+	}
 	maps.Copy(env, map[string]string{
-		"STATUS_LISTEN":              listener.Addr().String(),
-		"STATUS_EMAIL_LINK":          "http://" + listener.Addr().String() + "/",
-		"STATUS_SECRET_STATUS":       secret,
-		"STATUS_STORE":               filepath.Join(folder, "status.db"),
-		"STATUS_EMAIL_SUBJECT":       "demo lab/status",
-		"STATUS_EMAIL_GROUP_WAIT":    d.faster(10 * time.Second).String(), // so that a failure of many is one mail
-		"STATUS_HEALTH_LAST_ACTIVE":  d.faster(10 * time.Second).String(),
-		"STATUS_HEALTH_LAST_CHECKED": d.faster(30 * time.Second).String(),
-		"STATUS_HEALTH_STARTUP":      d.faster(30 * time.Second).String(),
-		"STATUS_HEALTH_FLAP_EVENTS":  "4",
-		"STATUS_HEALTH_FLAP_WINDOW":  d.faster(2 * time.Minute).String(),
-		"STATUS_QUERY_BOOK_EVERY":    d.faster(time.Minute).String(),
-		"STATUS_TIMEOUT_BOOK":        d.faster(5 * time.Second).String(),
+		"STATUS_LISTEN":               on[0].Addr().String(),
+		"STATUS_EMAIL_LINK":           "http://" + on[0].Addr().String() + "/",
+		"STATUS_OBSERVER_LISTEN":      on[1].Addr().String(),
+		"STATUS_OBSERVER_GRPC_LISTEN": on[2].Addr().String(),
+		"STATUS_OBSERVER_TOKENS":      tokens,
+		"STATUS_OBSERVERS":            observers,
+		"STATUS_SECRET_STATUS":        secret,
+		"STATUS_STORE":                filepath.Join(folder, "status.db"),
+		"STATUS_EMAIL_SUBJECT":        "demo lab/status",
+		"STATUS_EMAIL_GROUP_WAIT":     d.faster(10 * time.Second).String(), // so that a failure of many is one mail
+		"STATUS_HEALTH_LAST_ACTIVE":   d.faster(10 * time.Second).String(),
+		"STATUS_HEALTH_LAST_CHECKED":  d.faster(30 * time.Second).String(),
+		"STATUS_HEALTH_STARTUP":       d.faster(30 * time.Second).String(),
+		"STATUS_HEALTH_FLAP_EVENTS":   "4",
+		"STATUS_HEALTH_FLAP_WINDOW":   d.faster(2 * time.Minute).String(),
+		"STATUS_QUERY_BOOK_EVERY":     d.faster(time.Minute).String(),
+		"STATUS_TIMEOUT_BOOK":         d.faster(5 * time.Second).String(),
 	})
 	c, warnings, err := config.LoadMap(env)
 	if err != nil {
@@ -226,7 +283,7 @@ func (d *demo) server(ctx context.Context, l *lab.Lab, folder string, log *telem
 	}
 	server, err = app.New(ctx, app.Options{
 		Config: c, Warnings: texts, Version: versionText(), Log: log, OnDecision: tell.decision,
-		Listen: func(context.Context, string, string) (net.Listener, error) { return listener, nil },
+		Listen: on.at,
 	})
 	return server, token, err
 }

@@ -18,6 +18,7 @@ import (
 	"labstatus/internal/health"
 	"labstatus/internal/jump"
 	"labstatus/internal/notify"
+	"labstatus/internal/observer"
 	"labstatus/internal/relay"
 	"labstatus/internal/stats"
 	"labstatus/internal/store"
@@ -69,9 +70,12 @@ type App struct {
 	relay    *stats.Subscriber
 	jump     *stats.Subscriber
 	keeper   *book.Keeper
-	outbox   *notify.Outbox   // nil where mail is off
-	renderer *notify.Renderer // as outbox
-	mailOff  []string         // the settings it lacks, then
+	outbox   *notify.Outbox     // nil where mail is off
+	renderer *notify.Renderer   // as outbox
+	mailOff  []string           // the settings it lacks, then
+	reporter *observer.Reporter // tells observers how we are
+	totals   *totals            // the figures that they are told
+	receiver *observer.Receiver // takes reports of tunnels; nil where none are taken
 	live     *serve.Live
 	uptimes  atomic.Pointer[map[string]float64] // of the last 24 hours, by experiment; nil: not read yet
 	listed   atomic.Int64                       // bytes of the list of all experiments as readers get it
@@ -101,6 +105,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		GroupWait: c.Email.GroupWait, Events: c.Health.Events,
 		ConfirmDown: c.Health.ConfirmDown, ConfirmUp: c.Health.ConfirmUp,
 		OverrideHolds: c.Booking.Holds == config.HoldsOverride, RemindEvery: c.Email.Remind,
+		TunnelPeriod: c.Observer.Period,
 	}
 	if c.Health.Flapping() {
 		engineConfig.FlapEvents, engineConfig.FlapWindow = c.Health.FlapEvents, c.Health.FlapWindow
@@ -113,6 +118,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.wrapStore != nil {
 		a.store = o.wrapStore(a.store)
 	}
+	ties, err := ObserverMap(c)
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	retie(&kept, ties, c.Observer.Listens())
 	timed := &timedStore{Store: a.store}
 	a.journal = newJournal(timed, o.Log, &kept)
 
@@ -137,6 +147,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.journal.wakeMail, a.journal.render = a.loop.wakeMail, a.loop.render
+	a.totals = newTotals(o.operators.tracker)
+	if err := errors.Join(a.setUpReporter(ctx), a.setUpReceiver(ctx, ties)); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
 	a.setUpMetrics()
 	timed.committed, a.loop.took = o.operators.metrics.Committed, o.operators.metrics.Turned
 
@@ -151,6 +165,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 		Snapshot: a.loop.snapshot.Load, Events: a.events, FindEvents: a.findEvents,
 		History: a.history, Uptime: a.uptime, Audit: a.audit, Mails: a.mails, Mail: a.mail,
 		Act: a.act, Hold: a.hold, TestMail: a.testMail, Live: a.live,
+		Observers: a.observers, AddObserver: a.addObserver, ChangeObserver: a.changeObserver, RemoveObserver: a.removeObserver,
+		Observed: a.observed, ObserverIn: a.observerIn,
 		Listed: func(bytes int) { a.listed.Store(int64(bytes)) },
 		System: a.system, Ready: a.notReady, ReadAuth: readers, AdminAuth: admins,
 		Title: c.Email.Subject, Link: c.Email.Link, Log: o.Log.WithField("part", "api"),
@@ -205,11 +221,11 @@ func (a *App) Snapshot() *health.Snapshot { return a.loop.snapshot.Load() }
 // stops within a bounded time: input first, then workers, then readers, then the
 // store. A stop that was asked for is no error.
 func (a *App) Run(ctx context.Context) error {
-	listener, admin, err := a.listen(ctx)
+	on, err := a.listen(ctx)
 	if err != nil {
 		return errors.Join(err, a.store.Close())
 	}
-	a.announce(listener.Addr())
+	a.announce(on.public.Addr())
 
 	asked := ctx // ends where somebody wants us to stop; ctx also where we can't go on
 	ctx, cancel := context.WithCancelCause(asked)
@@ -224,11 +240,12 @@ func (a *App) Run(ctx context.Context) error {
 		})
 		return what
 	}
-	public := serving(serve.NewServer(a.handler, a.log), ops.tracker.Listener(placeHTTP, listener))
+	public := serving(serve.NewServer(a.handler, a.log), ops.tracker.Listener(placeHTTP, on.public))
 	var own *http.Server // nil where operators ask beside the API
-	if admin != nil {
-		own = serving(serve.NewServer(ops.onItsOwn(), a.log), admin)
+	if on.admin != nil {
+		own = serving(serve.NewServer(ops.onItsOwn(), a.log), on.admin)
 	}
+	stopReports := a.takeReports(&servers, on.reports, on.reportsGRPC, cancel)
 	parts.Go(func() { a.loop.run(ctx) })
 	parts.Go(func() { a.feed(ctx, a.relay, health.Relay) })
 	parts.Go(func() { a.feed(ctx, a.jump, health.Jump) })
@@ -252,6 +269,12 @@ func (a *App) Run(ctx context.Context) error {
 	if a.outbox != nil {
 		failing("deliver mail", a.outbox.Run)
 	}
+	failing("tell observers", a.tellObservers)
+	if a.receiver != nil {
+		failing("take reports", func(ctx context.Context) error {
+			return a.receiver.Run(ctx, func(h observer.Heard) { a.heard(ctx, h) })
+		})
+	}
 	stopProfile := a.profile(&servers)
 	ops.port.Set(statusport.Listening)
 	ops.notifier.Ready()
@@ -267,7 +290,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.stopping.Store(true)
 	ops.port.Set(statusport.Stopping)
 	within(leastGrace, ops.notifier.Stopping) // a service manager that hangs is no reason to go on
-	a.stop(ctx, stops{parts: &parts, servers: &servers, public: public, own: own, profile: stopProfile})
+	a.stop(ctx, stops{parts: &parts, servers: &servers, public: public, own: own, profile: stopProfile, reports: stopReports})
 	if asked.Err() != nil || shutDown {
 		return nil
 	}
@@ -279,6 +302,7 @@ type stops struct {
 	parts, servers *sync.WaitGroup
 	public, own    *http.Server // own may be nil
 	profile        func() error
+	reports        func() error // taking reports of tunnels
 }
 
 // stop unwinds what Run started. Each step is bounded, so a step that hangs
@@ -292,6 +316,7 @@ func (a *App) stop(ctx context.Context, s stops) {
 			a.log.WithError(err).Error("stopping: " + what)
 		}
 	}
+	failed("take reports no more", s.reports()) // whoever reports now tries again after a restart
 	parted := within(partsTimeout, s.parts.Wait)
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), max(readersTimeout-time.Since(began), leastGrace))
 	defer done()

@@ -36,8 +36,11 @@ func joinAlerts(older, newer *health.Alert) *health.Alert {
 type about struct{ experiment, kind, subject string }
 
 func aboutOf(i health.Issue) about {
-	if i.Code == health.MissingRequired { // not connected, or connected and silent: the same stream
+	switch i.Code {
+	case health.MissingRequired: // not connected, or connected and silent: the same stream
 		i.Code = health.UnhealthyStream
+	case health.MissingTunnel: // gone, or there and failing: the same tunnel
+		i.Code = health.UnhealthyTunnel
 	}
 	return about{i.Experiment, string(i.Code), i.Subject}
 }

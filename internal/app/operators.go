@@ -32,6 +32,10 @@ const (
 	placePush  = "push"
 	placeHTTP  = "http"
 	placeAdmin = "admin"
+
+	placeObserver     = "observer"         // whom we tell
+	placeObserverIn   = "observer-in"      // who tells us, over HTTP
+	placeObserverGRPC = "observer-in-grpc" // and over gRPC
 )
 
 // operators is what the server tells of itself to those who run it: figures of its
@@ -131,11 +135,17 @@ func (s timedStore) Commit(ctx context.Context, c store.Commit) error {
 // setUpMetrics joins the figures with the parts that they are read from.
 func (a *App) setUpMetrics() {
 	c, ops := a.o.Config, a.o.operators
+	var observed func() telemetry.ObservedFigures
+	if c.Observer.Listens() {
+		observed = a.observedFigures
+	}
 	ops.metrics = telemetry.NewMetrics(telemetry.MetricsOptions{
 		Version: a.o.Version, Started: a.started, PerExperiment: c.Metrics.PerExperiment,
 		Sources: telemetry.Sources{
-			Snapshot: func() *health.Snapshot { return a.loop.snapshot.Load() },
-			Turned:   a.loop.lastTurn,
+			Snapshot:  func() *health.Snapshot { return a.loop.snapshot.Load() },
+			Turned:    a.loop.lastTurn,
+			Observers: a.observerFigures,
+			Observed:  observed,
 
 			SnapshotBytes: func() int { return int(a.listed.Load()) },
 			Feeds: func() []telemetry.FeedFigures {

@@ -70,6 +70,7 @@ func (a *App) takeUp(found health.Kept) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	a.journal.changes.Add(1) // the file's history is ours now
+	a.addKeptObservers(ctx)
 	now, snapshot := time.Now(), a.Snapshot()
 	var acts []health.Act
 	for i := range found.System.Windows {
@@ -186,31 +187,67 @@ func auths(c *config.Config, log logrus.FieldLogger) (readers, admins *serve.Aut
 	return readers, admins, nil
 }
 
-// listen opens what we serve on: for everybody, and the operators' own, nil where
-// there is none.
-func (a *App) listen(ctx context.Context) (public, admin net.Listener, err error) {
+// listeners are what we serve on; all but public are nil where they are not set.
+type listeners struct {
+	public, admin        net.Listener
+	reports, reportsGRPC net.Listener // of tunnels
+}
+
+// listen opens what we serve on: all of it, or nothing.
+func (a *App) listen(ctx context.Context) (on listeners, err error) {
 	var sockets statusport.Sockets
 	c := a.o.Config
-	if c.Serve.Listen.Network == "systemd" || c.Admin.Listen.Network == "systemd" {
+	wanted := []config.Listen{c.Serve.Listen, c.Admin.Listen, c.Observer.Listen, c.Observer.GRPCListen}
+	if slices.ContainsFunc(wanted, func(l config.Listen) bool { return l.Network == "systemd" }) {
 		if sockets, err = statusport.Inherited(); err != nil {
-			return nil, nil, err
+			return on, err
 		}
 	}
-	// The one with a name first: what is left is the only one.
-	if admin, err = a.listenAdmin(ctx, sockets); err != nil {
-		return nil, nil, errors.Join(err, sockets.Close())
-	}
-	if public, err = a.open(ctx, c.Serve.Listen, sockets, "STATUS_PORT_SERVE or STATUS_LISTEN"); err != nil {
-		err = errors.Join(err, sockets.Close())
-		if admin != nil {
-			err = errors.Join(err, admin.Close())
+	defer func() {
+		closed := sockets.Close()
+		if err != nil {
+			err = errors.Join(err, closed, on.close())
+		} else if closed != nil {
+			a.log.WithError(closed).Warn("sockets of systemd's that no setting names can't be closed")
 		}
-		return nil, nil, err
+	}()
+	// Those with a name first: what is left is the only one.
+	if on.admin, err = a.listenAdmin(ctx, sockets); err != nil {
+		return on, err
 	}
-	if err := sockets.Close(); err != nil {
-		a.log.WithError(err).Warn("sockets of systemd's that no setting names can't be closed")
+	if on.reports, err = a.listenReports(ctx, c.Observer.Listen, sockets, placeObserverIn, "STATUS_OBSERVER_LISTEN"); err != nil {
+		return on, err
 	}
-	return public, admin, nil
+	if on.reportsGRPC, err = a.listenReports(ctx, c.Observer.GRPCListen, sockets, placeObserverGRPC, "STATUS_OBSERVER_GRPC_LISTEN"); err != nil {
+		return on, err
+	}
+	on.public, err = a.open(ctx, c.Serve.Listen, sockets, "STATUS_PORT_SERVE or STATUS_LISTEN")
+	return on, err
+}
+
+// close gives up what was opened of them.
+func (on *listeners) close() error {
+	var faults []error
+	for _, l := range []net.Listener{on.public, on.admin, on.reports, on.reportsGRPC} {
+		if l != nil {
+			faults = append(faults, l.Close())
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// listenReports opens one of the ways by which reports of tunnels come; nil where it
+// is not set.
+func (a *App) listenReports(ctx context.Context, at config.Listen, sockets statusport.Sockets, place, setting string) (net.Listener, error) {
+	if !at.IsSet() {
+		return nil, nil
+	}
+	l, err := a.open(ctx, at, sockets, setting)
+	if err != nil {
+		return nil, err
+	}
+	a.log.WithField("listen", l.Addr().String()).Info("taking reports of tunnels")
+	return a.o.operators.tracker.Listener(place, l), nil
 }
 
 // open begins to listen. A socket file that an earlier run left behind is taken

@@ -42,7 +42,7 @@ func meaning(i health.Issue) string {
 		if detail == "" {
 			detail = "it"
 		}
-		return detail + " changes too often to tell each time; while a required stream flaps it can't be booked, " +
+		return detail + " changes too often to tell each time; while a required stream or tunnel flaps it can't be booked, " +
 			"and the next mail about it comes when it is steady"
 	}
 	return ""
