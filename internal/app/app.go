@@ -316,7 +316,9 @@ func (a *App) stop(ctx context.Context, s stops) {
 			a.log.WithError(err).Error("stopping: " + what)
 		}
 	}
-	failed("take reports no more", s.reports()) // whoever reports now tries again after a restart
+	if !within(leastGrace, func() { failed("take reports no more", s.reports()) }) {
+		failed("take reports no more", errors.New("a connection doesn't close"))
+	}
 	parted := within(partsTimeout, s.parts.Wait)
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), max(readersTimeout-time.Since(began), leastGrace))
 	defer done()
@@ -332,11 +334,17 @@ func (a *App) stop(ctx context.Context, s stops) {
 			failed("end all servers", errors.New("a listener doesn't close"))
 		}
 	}()
-	if !parted && !within(max(readersTimeout-time.Since(began), leastGrace), s.parts.Wait) {
-		failed("end all parts", errors.New("something still waits for the disk"))
+	parted = parted || within(max(readersTimeout-time.Since(began), leastGrace), s.parts.Wait)
+	select {
+	case <-a.loop.ended: // nobody else asks the journal for anything
+		failed("keep what is owed", a.journal.finish(ctx, storeTimeout))
+	default:
+		failed("keep what is owed", errors.New("the loop has not ended"))
+	}
+	if !parted {
+		failed("end all parts", errors.New("something still waits for the disk, or for an observer"))
 		return // the store is in use
 	}
-	failed("keep what is owed", a.journal.finish(ctx, storeTimeout))
 	if a.journal.flying != nil || !within(storeTimeout, func() { failed("close the store", a.store.Close()) }) {
 		failed("close the store", errors.New("it doesn't answer"))
 	}

@@ -2,22 +2,19 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"labstatus/internal/config"
 	"labstatus/internal/health"
 	"labstatus/internal/observer"
+	"labstatus/internal/store"
 )
 
 // setUpReceiver makes what takes reports of tunnels, where any listener is set.
@@ -30,8 +27,9 @@ func (a *App) setUpReceiver(ctx context.Context, ties *observer.Map) error {
 	if err != nil {
 		return err
 	}
+	keeper := heardKeeper{store: a.store, kept: map[string][sha256.Size]byte{}}
 	a.receiver, err = observer.NewReceiver(observer.ReceiverOptions{
-		Credentials: credentials, Map: ties, Kept: a.keptHeard(ctx), Keep: a.keepHeard,
+		Credentials: credentials, Map: ties, Kept: a.keptHeard(ctx), Keep: keeper.keep,
 		Log: a.log.WithField("part", "observer-in"),
 	})
 	if err != nil {
@@ -81,17 +79,13 @@ func retie(kept *health.Kept, ties *observer.Map, listening bool) {
 	for i := range kept.Records {
 		r := &kept.Records[i]
 		r.Tunnels = slices.DeleteFunc(r.Tunnels, func(t health.TunnelRecord) bool {
-			_, _, tied := ties.Tie(t.Source, subjectOf(t.Service, t.Client))
-			return !tied || !listening
+			experiment, _, tied := ties.Tie(t.Source, subjectOf(t.Service, t.Client))
+			return !listening || !tied || experiment != r.Name
 		})
 		for j := range r.Tunnels {
 			t := &r.Tunnels[j]
-			var experiment string
-			if experiment, t.Required, _ = ties.Tie(t.Source, subjectOf(t.Service, t.Client)); experiment != r.Name {
-				t.Source = "" // another's now
-			}
+			_, t.Required, _ = ties.Tie(t.Source, subjectOf(t.Service, t.Client))
 		}
-		r.Tunnels = slices.DeleteFunc(r.Tunnels, func(t health.TunnelRecord) bool { return t.Source == "" })
 	}
 }
 
@@ -123,68 +117,51 @@ func (a *App) heard(ctx context.Context, h observer.Heard) {
 	}
 }
 
-// keptHeard is what an earlier run has heard of others. Totals that can't be read
-// begin anew: no reason to leave a laboratory unwatched.
+// keptHeard is what an earlier run has heard of others, each source by itself. Totals
+// that can't be read begin anew: no reason to leave a laboratory unwatched.
 func (a *App) keptHeard(ctx context.Context) (kept observer.KeptObserved) {
 	docs, err := a.store.Documents(ctx, docObserved)
-	if text := docs[heardName]; err == nil && text != nil {
-		err = json.Unmarshal(text, &kept)
-	}
 	if err != nil {
 		a.log.WithError(err).Error("what tunnels reported before the restart can't be read: their totals begin anew")
-		return observer.KeptObserved{}
+		return kept
+	}
+	for _, name := range sortedKeys(docs) {
+		var source observer.KeptSource
+		if err := json.Unmarshal(docs[name], &source); err != nil {
+			a.log.WithError(err).WithField("source", name).Error("what tunnels of a source reported before the restart can't be read: their totals begin anew")
+			continue
+		}
+		kept.Sources = append(kept.Sources, source)
 	}
 	return kept
 }
 
-func (a *App) keepHeard(ctx context.Context, k observer.KeptObserved) error {
-	text, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	return a.store.PutDocument(ctx, docObserved, heardName, text)
+// heardKeeper keeps what was heard, of each source by itself and only where it has
+// changed: that of one can be megabytes, and nobody's fault is another's.
+type heardKeeper struct {
+	store store.Store
+	kept  map[string][sha256.Size]byte // what is kept of each source
 }
 
-// Bounds of a connection over which reports come; a report itself is bounded by the
-// receiver.
-const (
-	reportHeaderTimeout = 5 * time.Second
-	reportTimeout       = 30 * time.Second
-	reportIdleTimeout   = 2 * time.Minute
-	reportHeaderBytes   = 16 << 10
-)
-
-// takeReports serves the receiver on its listeners, each nil where it is not set, and
-// gives what ends that. Not being able to go on with one of them is an end of all.
-func (a *App) takeReports(servers *sync.WaitGroup, over, overGRPC net.Listener, failed func(error)) (stop func() error) {
-	var plain *http.Server
-	var calls *grpc.Server
-	if over != nil {
-		plain = &http.Server{
-			Handler: a.receiver.Handler(), ReadHeaderTimeout: reportHeaderTimeout, ReadTimeout: reportTimeout,
-			WriteTimeout: reportTimeout, IdleTimeout: reportIdleTimeout, MaxHeaderBytes: reportHeaderBytes,
+// keep is called by one goroutine at a time.
+func (k *heardKeeper) keep(ctx context.Context, heard observer.KeptObserved) error {
+	var faults []error
+	for i := range heard.Sources {
+		name := heard.Sources[i].Name
+		text, err := json.Marshal(&heard.Sources[i])
+		if err != nil {
+			faults = append(faults, err)
+			continue
 		}
-		servers.Go(func() {
-			if err := plain.Serve(over); !errors.Is(err, http.ErrServerClosed) {
-				failed(fmt.Errorf("take reports on %s: %w", over.Addr(), err))
-			}
-		})
-	}
-	if overGRPC != nil {
-		calls = a.receiver.Server(grpc.MaxHeaderListSize(reportHeaderBytes), grpc.ConnectionTimeout(reportHeaderTimeout))
-		servers.Go(func() {
-			if err := calls.Serve(overGRPC); err != nil {
-				failed(fmt.Errorf("take reports by gRPC on %s: %w", overGRPC.Addr(), err))
-			}
-		})
-	}
-	return func() error {
-		if calls != nil {
-			calls.Stop()
+		sum := sha256.Sum256(text)
+		if k.kept[name] == sum {
+			continue
 		}
-		if plain != nil {
-			return plain.Close()
+		if err := k.store.PutDocument(ctx, docObserved, name, text); err != nil {
+			faults = append(faults, fmt.Errorf("source %s: %w", name, err))
+			continue
 		}
-		return nil
+		k.kept[name] = sum
 	}
+	return errors.Join(faults...)
 }

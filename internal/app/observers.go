@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"labstatus/internal/config"
 	"labstatus/internal/observer"
@@ -15,8 +16,7 @@ import (
 // Kinds of documents that the store keeps for observers.
 const (
 	docObserver = "observer" // one for each observer, by its name
-	docObserved = "observed" // what was heard of others, one in all
-	heardName   = "heard"
+	docObserved = "observed" // what was heard, one for each source
 )
 
 // setUpReporter makes what tells observers how we are.
@@ -77,10 +77,16 @@ func (a *App) keptObservers(ctx context.Context) []observer.KeptObserver {
 }
 
 // addKeptObservers begins to tell the observers of a store that could be opened late.
-func (a *App) addKeptObservers(ctx context.Context) {
+// They are told how everything is now; what an earlier run left to tell is not.
+func (a *App) addKeptObservers() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	for _, k := range a.keptObservers(ctx) {
 		if k.Fixed {
 			continue
+		}
+		if n := len(k.Reports) + len(k.Waiting); n > 0 {
+			a.log.WithField("observer", k.Observer.Name).WithField("reports", n).Warn("what an earlier run left to tell an observer is not told: the store could not be opened in time")
 		}
 		err := a.reporter.Add(ctx, k.Observer)
 		if err != nil && !errors.Is(err, observer.ErrObserverExists) {

@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +16,9 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"labstatus/internal/app"
 	"labstatus/internal/config"
@@ -377,6 +382,75 @@ func TestObserversAreManaged(t *testing.T) {
 	})
 }
 
+// Reports come over gRPC too. Who connects there and says nothing doesn't hold up the
+// stop.
+func TestReportsOverGRPC(t *testing.T) {
+	env := withTunnels(t)
+	env["STATUS_OBSERVER_GRPC_LISTEN"] = "observer.lab:81"
+	inLab(t, experiments("pend00"), env, func(b *bench) {
+		silent, err := b.network.DialContext(t.Context(), "tcp", "observer.lab:81")
+		b.must(err)
+		conn, err := grpc.NewClient("passthrough:///observer.lab:81", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+				return b.network.DialContext(ctx, "tcp", addr)
+			}))
+		b.must(err)
+		// One event: kind service, service tunnel-pend00, type status, state failed.
+		event := "\x0a\x07service\x12\x0dtunnel-pend00\x22\x06status\x32\x08\x0a\x06failed"
+		report := wireBytes("\x0a" + string(rune(len(event))) + event)
+		var answer wireBytes
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "token", observerToken)
+		b.must(conn.Invoke(ctx, "/proto.Observer/Observe", &report, &answer, grpc.ForceCodec(wireCodec{})))
+		if answer != "\x08\x01" {
+			t.Errorf("answered %q", answer)
+		}
+		b.wait(time.Minute)
+		if b.state("pend00") != "unhealthy" {
+			t.Errorf("pend00 is %s", b.state("pend00"))
+		}
+		b.must(conn.Close())
+		if took := b.stop(); took > 2*time.Second {
+			t.Errorf("stopped within %s while somebody is connected and silent", took)
+		}
+		b.must(silent.Close())
+		b.start()
+	})
+}
+
+// wireBytes are a message as it is on the wire.
+type wireBytes string
+
+type wireCodec struct{}
+
+func (wireCodec) Name() string                  { return "proto" }
+func (wireCodec) Marshal(v any) ([]byte, error) { return []byte(*v.(*wireBytes)), nil }
+func (wireCodec) Unmarshal(data []byte, v any) error {
+	*v.(*wireBytes) = wireBytes(data)
+	return nil
+}
+
+// An observer that can't be kept is not told either: who set it is told so, without the
+// store's own words, and can try again.
+func TestObserverThatCantBeKept(t *testing.T) {
+	failing(t, func(b *bench, s *failingStore) {
+		b.env["STATUS_SECRET_STATUS"] = actsSecret
+		b.restart()
+		do := b.anna()
+		s.order(storeFault{err: errNeighbour})
+		code, text := do(http.MethodPost, "/observers", `{"name":"far","address":"http://far.lab/"}`)
+		if code != http.StatusServiceUnavailable || strings.Contains(text, "malformed") {
+			t.Errorf("%d %s", code, text)
+		}
+		s.order(storeFault{})
+		if code, text := do(http.MethodGet, "/observers", ""); code != http.StatusOK || strings.Contains(text, "far") {
+			t.Errorf("%d %s", code, text)
+		}
+		if code, text := do(http.MethodPost, "/observers", `{"name":"far","address":"http://far.lab/"}`); code != http.StatusCreated {
+			t.Errorf("again: %d %s", code, text)
+		}
+	})
+}
+
 // What the files of observers hold wrongly is said at the start, by the name of the
 // setting, with every fault, and without a token.
 func TestObserverFilesAreChecked(t *testing.T) {
@@ -395,6 +469,11 @@ func TestObserverFilesAreChecked(t *testing.T) {
 			env["STATUS_OBSERVER_TOKENS"] = inText(t, "tokens", "short\n")
 			return env
 		}, []string{"STATUS_OBSERVER_TOKENS", "16"}},
+		"no token": {func(t *testing.T) map[string]string {
+			env := withTunnels(t)
+			env["STATUS_OBSERVER_TOKENS"] = inText(t, "tokens", "# none yet\n")
+			return env
+		}, []string{"STATUS_OBSERVER_TOKENS", "token"}},
 		"map": {func(t *testing.T) map[string]string {
 			env := withTunnels(t)
 			env["STATUS_OBSERVER_MAP"] = "@" + inText(t, "map", "service ( link\n")

@@ -69,13 +69,14 @@ func observerOf(spec serve.ObserverSpec) (observer.Observer, error) {
 	return observer.ParseObserver(text)
 }
 
-// managed logs what was done to an observer, or words for the API why it was not.
+// managed logs what was done to an observer, or words for the API why it was not. What is
+// our own fault is left as it is: the API logs it, and tells nobody more than that.
 func (a *App) managed(err error, by, name, what, place string) error {
 	if err == nil {
 		a.log.WithField("observer", name).WithField("by", by).WithField("place", place).Warn("observer " + what)
 		return nil
 	}
-	no := &serve.ActError{Status: http.StatusServiceUnavailable, Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
+	no := &serve.ActError{Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	field, isField := errors.AsType[*observer.FieldError](err)
 	switch {
 	case errors.Is(err, observer.ErrUnknownObserver):
@@ -84,6 +85,8 @@ func (a *App) managed(err error, by, name, what, place string) error {
 		no.Status = http.StatusConflict
 	case isField:
 		no.Status, no.Field, no.Message = http.StatusUnprocessableEntity, field.Field, field.Problem
+	default:
+		return err
 	}
 	return no
 }

@@ -69,8 +69,8 @@ func (a *App) openStore(ctx context.Context) (health.Kept, error) {
 func (a *App) takeUp(found health.Kept) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	a.journal.changes.Add(1) // the file's history is ours now
-	a.addKeptObservers(ctx)
+	a.journal.changes.Add(1)   // the file's history is ours now
+	defer a.addKeptObservers() // last: what people have set comes first
 	now, snapshot := time.Now(), a.Snapshot()
 	var acts []health.Act
 	for i := range found.System.Windows {
@@ -211,18 +211,37 @@ func (a *App) listen(ctx context.Context) (on listeners, err error) {
 			a.log.WithError(closed).Warn("sockets of systemd's that no setting names can't be closed")
 		}
 	}()
-	// Those with a name first: what is left is the only one.
-	if on.admin, err = a.listenAdmin(ctx, sockets); err != nil {
-		return on, err
+	steps := []struct {
+		at   config.Listen
+		open func() error
+	}{
+		{c.Admin.Listen, func() (err error) { on.admin, err = a.listenAdmin(ctx, sockets); return err }},
+		{c.Observer.Listen, func() (err error) {
+			on.reports, err = a.listenReports(ctx, c.Observer.Listen, sockets, placeObserverIn, "STATUS_OBSERVER_LISTEN")
+			return err
+		}},
+		{c.Observer.GRPCListen, func() (err error) {
+			on.reportsGRPC, err = a.listenReports(ctx, c.Observer.GRPCListen, sockets, placeObserverGRPC, "STATUS_OBSERVER_GRPC_LISTEN")
+			return err
+		}},
+		{c.Serve.Listen, func() (err error) {
+			on.public, err = a.open(ctx, c.Serve.Listen, sockets, "STATUS_PORT_SERVE or STATUS_LISTEN")
+			return err
+		}},
 	}
-	if on.reports, err = a.listenReports(ctx, c.Observer.Listen, sockets, placeObserverIn, "STATUS_OBSERVER_LISTEN"); err != nil {
-		return on, err
+	// Whoever doesn't say which socket of systemd's is meant comes last, when it is the only
+	// one left.
+	for _, nameless := range []bool{false, true} {
+		for _, step := range steps {
+			if nameless != (step.at.Network == "systemd" && step.at.Address == "") {
+				continue
+			}
+			if err := step.open(); err != nil {
+				return on, err
+			}
+		}
 	}
-	if on.reportsGRPC, err = a.listenReports(ctx, c.Observer.GRPCListen, sockets, placeObserverGRPC, "STATUS_OBSERVER_GRPC_LISTEN"); err != nil {
-		return on, err
-	}
-	on.public, err = a.open(ctx, c.Serve.Listen, sockets, "STATUS_PORT_SERVE or STATUS_LISTEN")
-	return on, err
+	return on, nil
 }
 
 // close gives up what was opened of them.

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"maps"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +27,9 @@ type experimentTotals struct {
 	observer.Stats
 	streams map[string]*streamTotals
 }
+
+// maxPastStreams is of how many streams that are gone it is remembered what they carried.
+const maxPastStreams = 50
 
 // streamTotals are what the present connection of a stream was counted with.
 type streamTotals struct {
@@ -95,6 +101,11 @@ func (t *totals) look(r *health.Report) {
 			x.add(r.Streams[i].Topic, c, r.LastCheckedStreams)
 		}
 	}
+	if len(x.streams) > 2*len(r.Streams)+maxPastStreams { // somebody makes up names
+		maps.DeleteFunc(x.streams, func(topic string, _ *streamTotals) bool {
+			return !slices.ContainsFunc(r.Streams, func(s health.StreamReport) bool { return s.Topic == topic })
+		})
+	}
 }
 
 // add counts what is new of a connection. Relay gives means over its life: what they
@@ -111,9 +122,17 @@ func (x *experimentTotals) add(topic string, c *health.Conn, at time.Time) {
 	}
 	age := at.Sub(c.ConnectedAt)
 	in, out := carried(c.Tx, age), carried(c.Rx, age)
-	x.InputBytes += in - min(in, s.in)
-	x.OutputBytes += out - min(out, s.out)
+	x.InputBytes = sum(x.InputBytes, in-min(in, s.in))
+	x.OutputBytes = sum(x.OutputBytes, out-min(out, s.out))
 	s.in, s.out = max(in, s.in), max(out, s.out)
+}
+
+// sum adds up to the largest number that there is: a total never falls.
+func sum(a, b uint64) uint64 {
+	if both := a + b; both >= a {
+		return both
+	}
+	return math.MaxUint64
 }
 
 // carried is how many bytes one direction of a connection has carried by its age.

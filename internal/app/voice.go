@@ -54,7 +54,7 @@ func (a *App) speak(ctx context.Context) {
 			v.service(serviceObserverIn, observer.Ready, "taking reports")
 		}
 		if a.outbox != nil {
-			v.mail(a.outbox.Status().UndeliverableSince, a.outbox.Status().LastError)
+			v.mail(a.outbox.Status().UndeliverableSince)
 		}
 		select {
 		case <-ctx.Done():
@@ -84,12 +84,13 @@ func (v *voice) close(why string) {
 	}
 }
 
-func (v *voice) mail(undeliverableSince time.Time, lastErr string) {
+// mail says nothing in the mail server's words: they may hold people's addresses.
+func (v *voice) mail(undeliverableSince time.Time) {
 	if undeliverableSince.IsZero() {
 		v.service(serviceMail, observer.Ready, "delivering")
 		return
 	}
-	v.service(serviceMail, observer.Failed, because("undeliverable", lastErr))
+	v.service(serviceMail, observer.Failed, "undeliverable")
 }
 
 // lab tells of the sources and the experiments.
