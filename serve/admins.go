@@ -75,7 +75,7 @@ func (a *admins) admit(r *http.Request) (subject string, refusal *Refusal) {
 }
 
 // includes says whether the request brings an admin's token along. One without
-// any token is no refusal.
+// any token is no refusal, nor is one with a token that may only read.
 func (a *admins) includes(r *http.Request) bool {
-	return a.auth != nil && r.Header.Get("Authorization") != "" && a.auth.Check(r, ScopeAdmin) == nil
+	return a.auth != nil && r.Header.Get("Authorization") != "" && a.auth.Carries(r, ScopeAdmin)
 }

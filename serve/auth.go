@@ -92,22 +92,38 @@ func (a *Auth) Who(r *http.Request, scopes ...string) (subject string, refusal *
 	if refusal == nil {
 		return subject, nil // also from an address that others guess from
 	}
+	return "", a.refuse(r, refusal)
+}
+
+// Carries says whether the request's token is good and carries the scope, where one
+// without it is welcome too: a good token that lacks it is held against nobody.
+func (a *Auth) Carries(r *http.Request, scope string) bool {
+	_, refusal := a.verify(bearer(r), []string{scope})
+	if refusal != nil && refusal.Status == http.StatusUnauthorized {
+		a.refuse(r, refusal)
+	}
+	return refusal == nil
+}
+
+// refuse counts a refusal and holds it against the address, which may have to wait
+// instead.
+func (a *Auth) refuse(r *http.Request, refusal *Refusal) *Refusal {
 	a.refused.Add(1)
 	client, now := clientOf(r), time.Now()
 	if wait := a.wrong.wait(client, now); wait > 0 {
-		return "", &Refusal{
+		return &Refusal{
 			Status: http.StatusTooManyRequests, RetryAfter: wait,
 			Message: "too many wrong tokens came from this address; wait a little",
 		}
 	}
 	if r.Header.Get("Authorization") == "" {
-		return "", refusal // a guess it isn't
+		return refusal // a guess it isn't
 	}
 	if first := a.wrong.spend(client, now); first {
 		a.log.WithFields(logrus.Fields{"client": client, "reason": refusal.Message}).
 			Warn("a token was refused; further ones from there are only counted for a while")
 	}
-	return "", refusal
+	return refusal
 }
 
 func (a *Auth) verify(token string, scopes []string) (subject string, refusal *Refusal) {

@@ -25,6 +25,7 @@ func observer(o *ObserverInfo, whole bool) *models.ObserverReport {
 			Name: o.Spec.Name, Type: o.Spec.Type, Address: &address, Token: token,
 			Timeout: o.Spec.Timeout, Period: o.Spec.Period, ResetTraffic: o.Spec.ResetTraffic,
 		},
+		Whole:         &whole,
 		Fixed:         &o.Fixed,
 		LastTry:       atIfKnown(o.LastTry),
 		LastOk:        atIfKnown(o.LastOK),

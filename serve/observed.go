@@ -87,7 +87,7 @@ func (o *observedSource) add(s *ObservedInfo) {
 // observedQuery says what of it is asked for. Empty texts let all pass.
 type observedQuery struct {
 	experiment, source, state, text string
-	limit                           int // negative: all
+	limit                           int
 }
 
 // pick gives the first that fit, and how many do.
@@ -99,7 +99,7 @@ func (q observedQuery) pick(all []ObservedInfo) (picked []*ObservedInfo, total i
 			continue
 		}
 		total++
-		if q.limit < 0 || len(picked) < q.limit {
+		if len(picked) < q.limit {
 			picked = append(picked, s)
 		}
 	}
@@ -125,10 +125,8 @@ func (q observedQuery) fits(s *ObservedInfo, lower string) bool {
 
 func (a *api) listObserved(params operations.ListObservedParams) middleware.Responder {
 	q := observedQuery{
-		experiment: valueOf(params.Experiment), source: valueOf(params.Source), state: valueOf(params.State), text: valueOf(params.Q), limit: -1,
-	}
-	if params.Limit != nil {
-		q.limit = int(*params.Limit)
+		experiment: valueOf(params.Experiment), source: valueOf(params.Source), state: valueOf(params.State), text: valueOf(params.Q),
+		limit: int(*params.Limit),
 	}
 	return a.answer(params.HTTPRequest, observedAnswer(a.opts.observed.now(), q, a.opts.receiver()))
 }

@@ -47,7 +47,7 @@ func TestObservedIsFiltered(t *testing.T) {
 		}
 	}
 	for query, names := range map[string]string{
-		"?state=ill": "state in query", "?limit=-1": "limit in query", "?limit=100001": "limit in query", "?limit=x": "limit in query",
+		"?state=ill": "state in query", "?limit=-1": "limit in query", "?limit=20001": "limit in query", "?limit=x": "limit in query",
 		"?experiment=" + strings.Repeat("x", 257): "experiment in query", "?source=" + strings.Repeat("x", 257): "source in query",
 		"?q=" + strings.Repeat("x", 201): "q in query",
 	} {
@@ -57,6 +57,18 @@ func TestObservedIsFiltered(t *testing.T) {
 	}
 	if w := do(t, h, "POST", basePath+"/observed"); w.Code != 405 {
 		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+// Who doesn't say how many they want is given a thousand, with the number of all.
+func TestObservedIsNotAllAtOnce(t *testing.T) {
+	all := manyObserved(1001)
+	h := newHandler(t, func(o *Options) { o.Observed = func() []ObservedInfo { return all } })
+	for query, want := range map[string]int{"": 1000, "?limit=20000": 1001} {
+		body := get(t, h, basePath+"/observed"+query).Body.String()
+		if n := strings.Count(body, `"service":`); n != want || !strings.Contains(body, `"total":1001`) {
+			t.Errorf("%q: %d of them, want %d", query, n, want)
+		}
 	}
 }
 
@@ -148,7 +160,7 @@ func manyObserved(n int) []ObservedInfo {
 
 func BenchmarkObserved(b *testing.B) {
 	all := manyObserved(20_000)
-	for name, query := range map[string]string{"all": "", "counts": "?limit=0", "found": "?q=tunnel-1999&limit=200"} {
+	for name, query := range map[string]string{"all": "?limit=20000", "counts": "?limit=0", "found": "?q=tunnel-1999&limit=200"} {
 		b.Run(name, func(b *testing.B) {
 			h := newHandler(b, func(o *Options) { o.Observed = func() []ObservedInfo { return all } })
 			for b.Loop() {

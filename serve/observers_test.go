@@ -75,10 +75,10 @@ func TestObserversKeepTheirSecrets(t *testing.T) {
 				t.Errorf("%s: caches aren't told that it depends on who asks", target)
 			}
 		}
-		if strings.Contains(public.Body.String(), "s3cret") || !strings.Contains(public.Body.String(), `"address":"https://collector.example:8443"`) {
+		if strings.Contains(public.Body.String(), "s3cret") || !strings.Contains(public.Body.String(), `"address":"https://collector.example:8443"`) || strings.Contains(public.Body.String(), `"whole":true`) {
 			t.Errorf("%s for everybody: %s", target, public.Body)
 		}
-		if !strings.Contains(whole.Body.String(), secretPath) {
+		if !strings.Contains(whole.Body.String(), secretPath) || strings.Contains(whole.Body.String(), `"whole":false`) {
 			t.Errorf("%s for an administrator: %s", target, whole.Body)
 		}
 		if w := get(t, h, basePath+target, "If-None-Match", public.Header().Get("ETag")); w.Code != 304 {
@@ -90,6 +90,35 @@ func TestObserversKeepTheirSecrets(t *testing.T) {
 	}
 	if body := get(t, h, basePath+"/observers/new-one").Body.String(); strings.Contains(body, "token") {
 		t.Errorf("a token is told where there is none: %s", body)
+	}
+}
+
+// Who may only read asks as often as they like: nothing is held against them, nor
+// against others at their address.
+func TestReadersAreNoGuessers(t *testing.T) {
+	log, hook := test.NewNullLogger()
+	auth, err := NewAuth(testSecret, testAudience, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHandler(t, func(o *Options) { o.AdminAuth = auth })
+	reader := "Bearer " + mint(t, ScopeRead)
+	for range 100 {
+		if w := get(t, h, basePath+"/observers", "Authorization", reader); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	if lines := hook.AllEntries(); len(lines) > 0 || auth.Refused() > 0 {
+		t.Errorf("%d lines in the log, %d refused", len(lines), auth.Refused())
+	}
+	if w := send(t, h, "DELETE", basePath+"/observers/collector", "", "Authorization", "Bearer guess"); w.Code != 401 {
+		t.Errorf("a wrong token after that: %d %s", w.Code, w.Body)
+	}
+	for range wrongTokens { // guesses count here, too
+		get(t, h, basePath+"/observers", "Authorization", "Bearer guess")
+	}
+	if w := send(t, h, "DELETE", basePath+"/observers/collector", "", "Authorization", "Bearer guess"); w.Code != 429 {
+		t.Errorf("after %d guesses: %d %s", wrongTokens, w.Code, w.Body)
 	}
 }
 
@@ -204,6 +233,7 @@ func TestBadObservers(t *testing.T) {
 		{"POST", post, `{"name":"x","address":"h:1","tls":{"server_name":"a\u0000"}}`, 422, "tls.server_name in body has control"},
 		{"POST", post, `{"name":"x","address":"h:1","tls":{"secure":true}}`, 422, "secure"},
 		{"POST", post, `{"name":"x","address":"h:1","fixed":true}`, 422, "fixed"},
+		{"POST", post, `{"name":"x","address":"h:1","tls":{"ca":"` + strings.Repeat("x", 48001) + `"}}`, 422, "tls.ca in body"},
 		{"POST", post, `{"name":"x","address":"h:1","tls":{"ca":"` + strings.Repeat("x", maxRequestBody) + `"}}`, 413, "65536 bytes"},
 		{"POST", post, `{"name":"grafana","address":"h:1"}`, 409, "of that name already"},
 		{"PUT", "/observers/nobody", `{"address":"h:1"}`, 404, `there is no observer \"nobody\"`},

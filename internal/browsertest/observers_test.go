@@ -63,6 +63,12 @@ func TestObserversAreManaged(t *testing.T) {
 	tb.shows("dialog .wrong", "Tls.server_name: a host name, without port")
 	tb.until("the other field is marked alone", `document.activeElement.id === "ob-tls-server_name" && document.querySelectorAll("[aria-invalid]").length === 1`)
 	o.mu.Lock()
+	o.refuse = &serve.ActError{Status: http.StatusUnprocessableEntity, Message: "there are too many"}
+	o.mu.Unlock()
+	tb.click("dialog button.main")
+	tb.shows("dialog .wrong", "There are too many")
+	tb.until("the focus stays", `document.activeElement.matches("dialog button.main")`)
+	o.mu.Lock()
 	o.refuse = nil
 	o.mu.Unlock()
 	tb.click("dialog button.main")
@@ -76,6 +82,8 @@ func TestObserversAreManaged(t *testing.T) {
 	tb.click("dialog button.main")
 	tb.shows("#observer-result", "mine is removed.")
 	tb.hides("#observer-list", "mine")
+	tb.until("the focus is where one can go on", `document.activeElement.id === "observer-new"`)
+	tb.until("nothing is said twice", `!document.querySelector("#said").textContent.includes("mine")`)
 
 	want := []string{
 		"anna changes collector to {Name:collector Type:http Address:https://collector.example/observer/s3cret Token:*** TLS:<nil> Timeout:5s Period:1m ResetTraffic:false}",
@@ -105,7 +113,8 @@ func (tb *tab) asks(selector string) {
 	tb.t.Fatalf("%s opens no dialog", selector)
 }
 
-// A token that may only read opens no form: it would be given half an address.
+// A token that may only read opens no form, nor does one that only says that it may
+// more: it would be given half an address.
 func TestReadersChangeNoObserver(t *testing.T) {
 	t.Parallel()
 	o := someObserving(time.Now())
@@ -115,8 +124,20 @@ func TestReadersChangeNoObserver(t *testing.T) {
 	tb.shows("#observers tr", "collector")
 	signIn(tb, token(t, "carol", serve.ScopeRead))
 	tb.click(`button[data-observer=change][data-name=collector]`)
-	tb.shows("#observer-result", "lacks the scope status:admin")
+	tb.shows("#observer-result", "takes a token with the scope status:admin; the server takes yours for none")
 	tb.until("no form is open", `!document.querySelector("dialog")`)
+
+	forged, err := serve.MintToken("another secret", audience, "mallory", []string{serve.ScopeAdmin}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forger := open(t, w.url, desk)
+	forger.visit("system")
+	forger.shows("#observers tr", "collector")
+	signIn(forger, forged)
+	forger.click(`button[data-observer=change][data-name=collector]`)
+	forger.shows("#observer-result", "the server takes yours for none")
+	forger.until("no form is open", `!document.querySelector("dialog")`)
 
 	locked := open(t, newWorld(t, o.into, func(_ *world, opts *serve.Options) { opts.AdminAuth = nil }).url, desk)
 	locked.visit("system")
@@ -193,6 +214,73 @@ func TestTwentyThousandTunnels(t *testing.T) {
 	tb.visit("system?source=source07&q=tunnel-0280")
 	tb.shows("#observed-count", "10 services and clients that fit.")
 	tb.until("the fields show the filter", `document.querySelector("#observed-source").value === "source07" && document.querySelector("#observed-q").value === "tunnel-0280"`)
+}
+
+// The list grows to a thousand rows; what is beyond is found by the filter.
+func TestObservedListIsBounded(t *testing.T) {
+	t.Parallel()
+	o := someObserving(time.Now())
+	o.observed = manyObserved(1001, time.Now())
+	tb := open(t, newWorld(t, o.into).url, desk)
+	tb.visit("system")
+	for _, n := range []string{"200", "400", "600", "800"} {
+		tb.shows("#observed-count", n+" of 1,001 services and clients are shown.")
+		tb.click("#observed-more")
+	}
+	tb.shows("#observed-count", "1,000 of 1,001 services and clients are shown; use the filter for the others.")
+	tb.until("no more are offered", `!document.querySelector("#observed-more").checkVisibility()`)
+}
+
+// What can't be read anew leaves what was read before, and the filter, by which
+// another part may be asked for. The address asks for no state that there isn't.
+func TestObservedListOutlivesFaults(t *testing.T) {
+	t.Parallel()
+	tb := open(t, newWorld(t, someObserving(time.Now()).into).url, desk)
+	call(tb, "have a server that can be lost", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const real = window.fetch;
+		window.lost = true;
+		window.fetch = (what, ...rest) => window.lost && String(what).includes("observed?") ? Promise.reject(new TypeError("lost")) : real(what, ...rest);`})
+	tb.visit("system?source=york&state=ill")
+	tb.shows("#observed-fault", "What is reported can't be shown. The server can't be reached.")
+	tb.until("the filter is there", `document.querySelector("#observed-filter").checkVisibility() && document.querySelector("#observed-source").value === "york" && document.querySelector("#observed-state").value === ""`)
+	run[bool](tb, `window.lost = false, true`)
+	tb.set("#observed-state", "ready")
+	tb.shows("#observed-rows tr", "spare service")
+	tb.until("the fault is over", `!document.querySelector("#observed-fault").hasChildNodes() && location.search === "?source=york&state=ready"`)
+	run[bool](tb, `window.lost = true`)
+	tb.set("#observed-state", "failed")
+	tb.shows("#observed-fault", "Below is what was read before; what is asked for now can't be shown. The server can't be reached.")
+	tb.shows("#observed-rows tr", "spare service")
+}
+
+// An answer that was asked for earlier and comes later is not taken.
+func TestOlderAnswersAreNotTaken(t *testing.T) {
+	t.Parallel()
+	tb := open(t, newWorld(t).url, desk)
+	tb.visit("")
+	got := module[[]string](tb, "observing.js", `(async () => {
+		const real = window.fetch;
+		const held = [];
+		window.fetch = (what, ...rest) => String(what).includes("observe") ? new Promise((answer) => held.push(answer)) : real(what, ...rest);
+		const said = [];
+		const asked = ["older", "newer"].map((name) => {
+			const from = held.length;
+			const done = m.readObserving();
+			const [observers, observed] = held.slice(from);
+			return () => {
+				observers(Response.json([{spec: {name}, pending: 0}]));
+				observed(Response.json({sources: [], subjects: [], total: 0}));
+				return done.then(() => said.push(m.told.observers[0].spec.name));
+			};
+		});
+		await asked[1]();
+		await asked[0]();
+		window.fetch = real;
+		return said;
+	})()`)
+	if !slices.Equal(got, []string{"newer", "newer"}) {
+		t.Errorf("shown: %q", got)
+	}
 }
 
 // What a source or an observer calls itself stays text.
@@ -295,5 +383,9 @@ func TestObservingWords(t *testing.T) {
 	})()`)
 	for _, fault := range wrong {
 		t.Error(fault)
+	}
+	figures := module[[]string](tb, "figures.js", `[999, 1000, 999_499, 999_500, 999_999, 999.6e6, 18.4e18].map(m.bytes)`)
+	if want := []string{"999 B", "1.00 kB", "999 kB", "1.00 MB", "1.00 MB", "1.00 GB", "18.4 EB"}; !slices.Equal(figures, want) {
+		t.Errorf("bytes are %q, want %q", figures, want)
 	}
 }

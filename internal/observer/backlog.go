@@ -29,8 +29,10 @@ type backlog struct {
 
 // Bounds of a backlog.
 const (
-	maxWaiting = 25_000 // changes of status: those with which 10,000 experiments begin, and more
-	maxPending = 50_000 // events of sealed reports, of all runs together
+	// maxWaiting is how many changes of status wait: the newest of every subject that
+	// a Reporter remembers, and some more.
+	maxWaiting = maxPresent + 10_000
+	maxPending = 2 * maxPresent // events of sealed reports, of all runs together
 	// maxAge is how old a change may become that a later one has overtaken, and a
 	// report that is refused.
 	maxAge = 24 * time.Hour
@@ -75,21 +77,34 @@ func (b *backlog) tell(e KeptEvent) {
 	b.version++
 }
 
-// thin makes room: of the older half only the newest of each subject stays, so that
-// nobody is left with a state that is over, and where even these are too many the
-// oldest go.
+// thin makes room, so that the newest change of every subject that there is fits. The
+// oldest go, of those first that a later one has overtaken; then also of those by which
+// subjects began; then of what subjects said that are no more.
 func (b *backlog) thin() {
-	b.drop(maxWaiting/2, func(time.Time) bool { return true })
-	if excess := len(b.waiting) - maxWaiting*3/4; excess > 0 {
-		b.waiting = slices.Delete(b.waiting, 0, excess)
-		b.dropped += uint64(excess)
+	for _, may := range []func(standing) bool{
+		func(s standing) bool { return s.overtaken && !s.begins },
+		func(s standing) bool { return s.overtaken },
+		func(s standing) bool { return s.state == Closed },
+		func(standing) bool { return true },
+	} {
+		if excess := len(b.waiting) - maxPresent; excess > 0 {
+			b.drop(excess, may)
+		}
 	}
 }
 
-// drop leaves out those of the first n changes that wait which a later one has
-// overtaken and for which may is true. That a subject has begun, running and then
-// something, stays: by that observers know that its figures begin at zero.
-func (b *backlog) drop(n int, may func(at time.Time) bool) {
+// standing is what a change that waits is among the others.
+type standing struct {
+	at        time.Time
+	state     State
+	overtaken bool // a later change of the same subject waits
+	// begins: it is a subject's running, or what it said next. By these observers know
+	// that its figures begin at zero.
+	begins bool
+}
+
+// drop leaves out up to n of the changes that wait, the oldest for which may is true.
+func (b *backlog) drop(n int, may func(standing) bool) {
 	left := map[Subject]int{} // changes of each that are still to come
 	for _, e := range b.waiting {
 		left[e.Event.Subject]++
@@ -97,11 +112,15 @@ func (b *backlog) drop(n int, may func(at time.Time) bool) {
 	before := map[Subject]State{}
 	kept := make([]KeptEvent, 0, len(b.waiting))
 	for i, e := range b.waiting {
+		if len(kept) == i-n { // that's enough
+			kept = append(kept, b.waiting[i:]...)
+			break
+		}
 		s, state := e.Event.Subject, e.Event.Status.State
 		left[s]--
 		begins := state == Running || before[s] == Running
 		before[s] = state
-		if i >= n || left[s] == 0 || begins || !may(e.At) {
+		if !may(standing{e.At, state, left[s] > 0, begins}) {
 			kept = append(kept, e)
 		}
 	}
@@ -117,7 +136,7 @@ func (b *backlog) drop(n int, may func(at time.Time) bool) {
 func (b *backlog) expire(now time.Time) {
 	old := func(at time.Time) bool { return now.Sub(at) > maxAge }
 	if len(b.waiting) > 0 && old(b.waiting[0].At) {
-		b.drop(len(b.waiting), old)
+		b.drop(len(b.waiting), func(s standing) bool { return s.overtaken && !s.begins && old(s.at) })
 	}
 }
 

@@ -144,12 +144,57 @@ func TestTooManyChanges(t *testing.T) {
 	}
 }
 
+// How each subject that there is is now is never lost, nor, where there is room for
+// it, that it has begun.
+func TestManyChangesOfManySubjects(t *testing.T) {
+	b := newBacklog(false)
+	tell := func(from, to int, states ...State) {
+		for n := from; n < to; n++ {
+			for _, state := range states {
+				b.tell(change(Service(fmt.Sprint("s", n)), state, t0))
+			}
+		}
+	}
+	count := func() (subjects map[Subject]State, running int) {
+		subjects = map[Subject]State{}
+		for _, w := range b.waiting {
+			subjects[w.Event.Subject] = w.Event.Status.State
+			if w.Event.Status.State == Running {
+				running++
+			}
+		}
+		return subjects, running
+	}
+	const most = maxPresent / 5
+	tell(0, most, Running, Ready)
+	for range 6 {
+		tell(0, most, Failed, Ready)
+	}
+	if all, running := count(); len(all) != most || running != most || b.dropped == 0 {
+		t.Errorf("%d of %d subjects, and of %d that they began; %d were dropped", len(all), most, running, b.dropped)
+	}
+	tell(0, maxPresent, Running, Ready)
+	if all, _ := count(); len(all) != maxPresent || len(b.waiting) > maxWaiting {
+		t.Errorf("%d of %d subjects", len(all), maxPresent)
+	}
+	// Others end, and yet others come: those that are no more go first.
+	tell(maxPresent-most, maxPresent, Closed)
+	tell(maxPresent, maxPresent+most, Running, Ready)
+	tell(0, most, Failed)
+	all, _ := count()
+	for n := range maxPresent + most {
+		if want := all[Service(fmt.Sprint("s", n))]; want == "" && (n < maxPresent-most || n >= maxPresent) {
+			t.Fatalf("s%d is lost, of %d", n, len(all))
+		}
+	}
+}
+
 func TestTooManySubjects(t *testing.T) {
 	b := newBacklog(false)
-	for n := range 2 * maxWaiting {
+	for n := range maxWaiting + 15_000 {
 		b.tell(change(Service(fmt.Sprint("s", n)), Ready, t0))
 	}
-	if len(b.waiting) > maxWaiting || b.dropped == 0 || b.waiting[len(b.waiting)-1].Event.Service != fmt.Sprint("s", 2*maxWaiting-1) {
+	if len(b.waiting) > maxWaiting || b.dropped == 0 || b.waiting[len(b.waiting)-1].Event.Service != fmt.Sprint("s", maxWaiting+15_000-1) {
 		t.Errorf("%d wait, %d were dropped", len(b.waiting), b.dropped)
 	}
 }

@@ -29,13 +29,14 @@ const (
 // ParseCredentials reads the text of a file of tokens: one a line, or several with
 // " ; " between them, with # as in [ParseMap]. A token is followed by source=, where it
 // is one source's own, and by increments, where that one's GOST runs with
-// resetTraffic. No error holds a token.
+// resetTraffic. A text without a token is none. No error holds a token.
 //
 //	3nP…            # anybody's who names themselves in the path
 //	9Qx…  source=edinburgh
 //	kL2…  source=leeds  increments
 func ParseCredentials(text string) ([]Credential, error) {
 	var all []Credential
+	seen := map[string]bool{}
 	err := eachRule(text, func(words []string) error {
 		c := Credential{Token: NewSecret(words[0])}
 		for _, word := range words[1:] {
@@ -49,9 +50,16 @@ func ParseCredentials(text string) ([]Credential, error) {
 				return errors.New("after the token only source=… and increments may follow")
 			}
 		}
+		if seen[words[0]] {
+			return errors.New("the token is there twice")
+		}
+		seen[words[0]] = true
 		all = append(all, c)
 		return c.check()
 	})
+	if err == nil {
+		_, err = newDoor(all) // how many there may be
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,8 @@ type Counters struct {
 	// Restarted: the source has begun anew since the Counters before.
 	Restarted bool
 	// NewConns: a connection was opened since the Counters before, so the subject
-	// works, whatever it said of itself.
+	// works, whatever it said of itself. The first figures of a run say it only where
+	// the subject has begun in this run, or anew: else they may be of any age.
 	NewConns bool
 }
 

@@ -27,10 +27,8 @@ func (t *table) inherit() []Status {
 		all = append(all, Status{Origin: client.origin, State: service.state, Message: service.message, At: service.since})
 	}
 	for service := range t.moved {
-		for _, e := range t.sources[service.origin.Source].entries {
-			if e.origin.Service == service.origin.Service {
-				add(service, e)
-			}
+		for e := range service.group.members {
+			add(service, e)
 		}
 	}
 	for _, e := range t.fresh {

@@ -66,6 +66,7 @@ func (t *table) keep() (k KeptObserved) {
 			source.Senders = append(source.Senders, KeptSender{name, l.seq, l.at})
 		}
 		for subject, e := range s.entries {
+			e.follow()
 			source.Subjects = append(source.Subjects, KeptSubject{
 				Subject: subject, State: e.state, Message: e.message, Since: e.since, LastAt: e.last, Counted: e.counted,
 				Began: e.began, Restarts: e.restarts, Repeats: e.repeats, Counter: e.count.KeptCounter,
@@ -95,7 +96,6 @@ func (t *table) restore(k KeptObserved) []Status {
 			e := t.entry(s, kept.Subject)
 			e.state, e.message, e.since, e.last, e.counted = kept.State, kept.Message, kept.Since, kept.LastAt, kept.Counted
 			e.began, e.restarts, e.repeats, e.count.KeptCounter = kept.Began, kept.Restarts, kept.Repeats, kept.Counter
-			e.handed = kept.Counter.Total.TotalConns
 			if e.state != "" {
 				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.since, Restored: true})
 			}

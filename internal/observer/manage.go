@@ -72,7 +72,8 @@ func (r *Reporter) Add(ctx context.Context, o Observer) error {
 
 // Change replaces an observer's settings and keeps them; the name in o is not looked
 // at. What it has not acknowledged is still told. A token that reads *** stays as it
-// was, so that what List showed can be sent back.
+// was, so that what List showed can be sent back; it stays only where it goes to the
+// same place, as well protected.
 func (r *Reporter) Change(ctx context.Context, name string, o Observer) error {
 	o.Name = name
 	release, err := r.manage(ctx)
@@ -84,11 +85,17 @@ func (r *Reporter) Change(ctx context.Context, name string, o Observer) error {
 	if err != nil {
 		return err
 	}
-	if o.Token.Reveal() == mask {
+	stays := o.Token.Reveal() == mask
+	if stays {
 		o.Token = old.o.Token
 	}
 	if err := o.Check(); err != nil {
 		return err
+	}
+	if stays && !o.Token.IsZero() {
+		if err := old.o.entrust(o); err != nil {
+			return err
+		}
 	}
 	r.stop(old)
 	w, err := r.newWorker(o, false, old.account)

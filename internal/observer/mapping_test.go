@@ -103,19 +103,30 @@ func TestTokensFromAFile(t *testing.T) {
 		t.Error(text)
 	}
 	for name, tc := range map[string]struct{ text, says string }{
-		"a token that can be guessed": {"fifteen-letters", "line 1: a token has 16 to 512"},
-		"a token that fits no path":   {"sixteen/letters/0", "can't stand in a path"},
+		"a token that can be guessed": {"a-token-of-15-x", "line 1: a token has 16 to 512"},
+		"a token that fits no path":   {"sixteen/-token-/0", "can't stand in a path"},
 		"a source that is none":       {"leeds-token-0123456789 source=a/b", `source "a/b"`},
 		"a word that means nothing":   {"leeds-token-0123456789 resetTraffic", "only source=… and increments"},
 		"a source without a name":     {"leeds-token-0123456789 source=", "only source=… and increments"},
+		"a token that is there twice": {"leeds-token-0123456789\nleeds-token-0123456789 source=leeds", "line 2: the token is there twice"},
+		"no token":                    {"# leeds-token-0123456789\n", "there is no token"},
+		"too many tokens":             {manyTokens(1001), "at most 1000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := observer.ParseCredentials(tc.text)
-			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), strings.Fields(tc.text)[0]) {
+			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "-token-") {
 				t.Errorf("%v, which lacks %q or tells the token", err, tc.says)
 			}
 		})
 	}
+}
+
+func manyTokens(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "leeds-token-%d-%010d\n", i, i)
+	}
+	return text.String()
 }
 
 // Whatever is written there, it is understood or refused, and never panics later.

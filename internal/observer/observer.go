@@ -210,6 +210,34 @@ func (o Observer) Place() string {
 	return o.Address
 }
 
+// entrust says why next may not have o's token unseen: who may change an observer may
+// not read its token, nor have it sent to a host of their own, nor past who listens.
+func (o Observer) entrust(next Observer) error {
+	o, next = o.withDefaults(), next.withDefaults()
+	if o.Type != next.Type || o.Place() != next.Place() {
+		return fault("token", "the one that is set is for %s; another place needs its own, or none", oneLine(o.Place(), 300))
+	}
+	was, is := o.trust(), next.trust()
+	switch {
+	case !o.encrypts(), was.Insecure && next.encrypts(), was == is && next.encrypts():
+		return nil
+	}
+	return fault("token", "with other tls, give the token again: the one that is set would be shown to whoever that lets in")
+}
+
+// encrypts says whether what is sent there is for its reader only.
+func (o Observer) encrypts() bool {
+	return o.Type == GRPC && o.TLS != nil || o.Type == HTTP && strings.HasPrefix(o.Address, "https://")
+}
+
+// trust is whose certificate is believed.
+func (o Observer) trust() TLS {
+	if o.TLS == nil {
+		return TLS{}
+	}
+	return *o.TLS
+}
+
 // sameReader says whether what one of the two has been told the other one knows.
 func (o Observer) sameReader(other Observer) bool {
 	return o.Type == other.Type && o.Address == other.Address && o.ResetTraffic == other.ResetTraffic

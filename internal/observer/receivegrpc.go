@@ -15,13 +15,16 @@ import (
 // comes as metadata token; a report with a wrong one is refused before it is read.
 // options may add credentials for TLS; the caller serves a listener with it and stops
 // it.
+//
+// One connection has only so many of the reports that may be read at once, and each
+// has only so long: else one that sends nothing would keep the others out.
 func (r *Receiver) Server(options ...grpc.ServerOption) *grpc.Server {
-	const headers = 16 << 10
+	const headers, streams = 16 << 10, maxBodies / 4
 	s := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ForceServerCodec(codec{}),
 		grpc.MaxRecvMsgSize(maxBody),
 		grpc.MaxHeaderListSize(headers),
-		grpc.MaxConcurrentStreams(maxBodies),
+		grpc.MaxConcurrentStreams(streams),
 		grpc.ConnectionTimeout(readWait),
 		grpc.InTapHandle(r.knock),
 	}, options...)...)
@@ -37,6 +40,9 @@ func (r *Receiver) Server(options ...grpc.ServerOption) *grpc.Server {
 type observing interface {
 	overGRPC(ctx context.Context, request *observeRequest) (*observeReply, error)
 	missed(ctx context.Context, err error)
+	enter() bool
+	leave()
+	busy(ctx context.Context) error
 }
 
 var _ observing = (*Receiver)(nil)
@@ -44,6 +50,10 @@ var _ observing = (*Receiver)(nil)
 // observe is the method in the form that gRPC wants it.
 func observe(srv any, ctx context.Context, read func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 	r, request := srv.(observing), new(observeRequest)
+	if !r.enter() {
+		return nil, r.busy(ctx)
+	}
+	defer r.leave()
 	if err := read(request); err != nil {
 		r.missed(ctx, err)
 		return nil, err // gRPC has answered with it already
@@ -55,12 +65,15 @@ func observe(srv any, ctx context.Context, read func(any) error, intercept grpc.
 	return intercept(ctx, request, &grpc.UnaryServerInfo{Server: srv, FullMethod: observeMethod}, call)
 }
 
-// knock refuses those without a token before anything of their report is read.
+// knock refuses those without a token before anything of their report is read, and
+// gives the others readWait to send it.
 func (r *Receiver) knock(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if _, no := r.door.open(first(info.Header, tokenMetadata), nil); no != nil {
 		r.refused(no, clientIn(ctx))
 		return nil, status.Error(no.grpcCode(), no.message)
 	}
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	context.AfterFunc(ctx, cancel) // gRPC ends what it has given us
 	return ctx, nil
 }
 
@@ -79,6 +92,13 @@ func (r *Receiver) overGRPC(ctx context.Context, request *observeRequest) (*obse
 		return nil, status.Error(no.grpcCode(), no.message)
 	}
 	return &observeReply{ok: true}, nil
+}
+
+// busy counts a report that was not read, and words why.
+func (r *Receiver) busy(ctx context.Context) error {
+	no := tooMany()
+	r.refused(no, clientIn(ctx))
+	return status.Error(no.grpcCode(), no.message)
 }
 
 // missed counts a report that did not come whole, or is too large.

@@ -72,7 +72,7 @@ func (r *Receiver) overHTTP(w http.ResponseWriter, req *http.Request) *refusal {
 		return refuse(refusedSize, "a report has at most 1 MiB")
 	}
 	if !r.enter() {
-		return refuse(refusedBusy, "too many reports come at once; try again later")
+		return tooMany()
 	}
 	defer r.leave()
 	// Some writers know no deadlines, those of tests for instance.

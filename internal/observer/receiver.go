@@ -230,6 +230,10 @@ func (r *Receiver) enter() bool {
 
 func (r *Receiver) leave() { <-r.bodies }
 
+func tooMany() *refusal {
+	return refuse(refusedBusy, "too many reports come at once; try again later")
+}
+
 // refused counts a refusal, and logs the first of each kind.
 func (r *Receiver) refused(no *refusal, client string) {
 	r.mu.Lock()

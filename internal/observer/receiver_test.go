@@ -320,6 +320,61 @@ func TestReportsThatCrawl(t *testing.T) {
 	})
 }
 
+// Over gRPC too, and one connection has only a part of them.
+func TestReportsThatCrawlOverGRPC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := lab.NewNetwork()
+		in := mustReceiver(t, observer.ReceiverOptions{})
+		far := serveGRPC(t, n, grpcAddr, in.Server())
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "token", token)
+		const method = "/proto.Observer/Observe"
+		ask := func(conn *grpc.ClientConn) codes.Code {
+			return status.Code(conn.Invoke(ctx, method, raw(nil), new(raw), grpc.ForceCodec(rawCodec{})))
+		}
+		var conns []*grpc.ClientConn
+		for range 5 {
+			conn, err := grpc.NewClient("passthrough:///"+grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+				grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return n.DialContext(ctx, "tcp", addr) }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns[:4] {
+			for range 8 {
+				if _, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, method, grpc.ForceCodec(rawCodec{})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		synctest.Wait()
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := conns[0].NewStream(short, &grpc.StreamDesc{ClientStreams: true}, method); err == nil {
+			t.Error("one connection has more than eight")
+		}
+		if code := ask(conns[4]); code != codes.Unavailable {
+			t.Errorf("answered %v", code)
+		}
+		if w := post(in.Handler(), "/observer", token, readyBody); w.Code != 503 {
+			t.Errorf("answered %d", w.Code)
+		}
+		time.Sleep(10 * time.Second) // nobody may take that long
+		if code := ask(conns[4]); code != codes.OK {
+			t.Errorf("answered %v", code)
+		}
+		if f := in.Figures(); f.Refused["gone"] != 32 || f.Refused["busy"] != 2 {
+			t.Errorf("%+v", f)
+		}
+		for _, conn := range conns {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		far.end()
+	})
+}
+
 func TestSourcesAreBounded(t *testing.T) {
 	in := mustReceiver(t, observer.ReceiverOptions{})
 	taken := 0

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"time"
+	"strings"
 )
 
 // sender brings one report to an observer. nil means that it has answered ok, and
@@ -70,9 +70,18 @@ func (n Network) tlsConfig(o Observer) *tls.Config {
 	return c
 }
 
+// quote gives what somebody else has said, on one line, without our token: some repeat
+// what they were sent.
+func (o Observer) quote(text string, most int) string {
+	if !o.Token.IsZero() {
+		text = strings.ReplaceAll(text, o.Token.Reveal(), mask) // before it is cut
+	}
+	return oneLine(text, most)
+}
+
 // reason words why there was no answer, without the address, which may hold a
 // secret.
-func reason(err error, patience time.Duration) string {
+func (o Observer) reason(err error) string {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
@@ -84,13 +93,13 @@ func reason(err error, patience time.Duration) string {
 	case errors.Is(err, context.Canceled):
 		return "given up, because the status server stops or the observer was changed"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isNet && e.Timeout():
-		return fmt.Sprintf("no answer within %v", patience)
+		return fmt.Sprintf("no answer within %v", o.Timeout)
 	case badName:
-		return oneLine(err.Error(), 200) + ": set tls.server_name to the name in its certificate"
+		return o.quote(err.Error(), 200) + ": set tls.server_name to the name in its certificate"
 	case unknown:
 		return "its certificate is signed by an unknown authority: put that authority's certificate into tls.ca"
 	case noTLS, errors.Is(err, http.ErrSchemeMismatch):
 		return "it speaks no TLS there: use an address with http://, or gRPC without tls"
 	}
-	return oneLine(err.Error(), 300)
+	return o.quote(err.Error(), 300)
 }

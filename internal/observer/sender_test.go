@@ -74,7 +74,15 @@ func TestWhatCountsAsTaken(t *testing.T) {
 		"too large":          {write(413, ``), "reports of 1024 KiB"},
 		"a fault of its own": {write(500, `{"ok":true}`), "500 Internal Server Error"},
 		"a redirect":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/hidden", http.StatusFound) }, "redirects are not followed"},
-		"a connection cut":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"our own words": {func(w http.ResponseWriter, r *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		}, `status code "***"`},
+		"a connection cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		"an answer that ends": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "50")
 			fmt.Fprint(w, `{"ok":`)
@@ -179,7 +187,10 @@ func TestWhatIsSaidOfAnswersOverGRPC(t *testing.T) {
 		"another service":    {func() error { return status.Error(codes.Unimplemented, "what?") }, "doesn't know /proto.Observer/Observe"},
 		"a fault of its own": {func() error { return status.Error(codes.Internal, "a nil\npointer") }, "Internal: a nil pointer"},
 		"no answer":          {func() error { time.Sleep(time.Minute); return nil }, "no answer within 2s"},
-		"an empty answer":    {func() error { return nil }, "Internal: "},
+		"our own words":      {func() error { return status.Error(codes.NotFound, "no such token: "+token) }, "NotFound: no such token: ***"},
+		"and many of them": {func() error { return status.Error(codes.PermissionDenied, strings.Repeat("x", 290)+token) },
+			strings.Repeat("x", 290) + "***"},
+		"an empty answer": {func() error { return nil }, "Internal: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -75,10 +75,10 @@ func (s *grpcSender) send(ctx context.Context, key string, events []Event) error
 
 // reason words what gRPC says, which is mostly what the connection said.
 func (s *grpcSender) reason(err error) string {
-	said := oneLine(status.Convert(err).Message(), 300)
+	said := s.o.quote(status.Convert(err).Message(), 300)
 	switch status.Code(err) {
 	case codes.Canceled:
-		return reason(context.Canceled, 0)
+		return s.o.reason(context.Canceled)
 	case codes.DeadlineExceeded: // waiting for a connection, it says which error that had last
 		return fmt.Sprintf("no answer within %v: %s", s.o.Timeout, said)
 	case codes.Unauthenticated, codes.PermissionDenied:

@@ -54,12 +54,12 @@ func (s *httpSender) send(ctx context.Context, key string, events []Event) error
 	}
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return errors.New(reason(err, s.o.Timeout))
+		return errors.New(s.o.reason(err))
 	}
 	defer func() { _ = resp.Body.Close() }() // read as far as it is wanted: nothing more to fail
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return errors.New("read the answer: " + reason(err, s.o.Timeout))
+		return errors.New("read the answer: " + s.o.reason(err))
 	}
 	return s.judge(resp, answer)
 }

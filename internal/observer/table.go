@@ -25,9 +25,17 @@ type table struct {
 type source struct {
 	name    string
 	entries map[Subject]*entry
+	groups  map[string]*group // of entries, by their service
 	// lives are the senders that put a key beside their reports, with the number of
 	// the latest report that we have taken.
 	lives map[string]*life
+}
+
+// group is a service with its clients: of those there may be many, and a service that
+// begins or changes costs no more than they.
+type group struct {
+	begun   uint64 // how often the service has begun in this run
+	members map[*entry]bool
 }
 
 type life struct {
@@ -38,6 +46,7 @@ type life struct {
 // entry is one subject of a source.
 type entry struct {
 	origin  Origin
+	group   *group
 	state   State
 	message string
 	since   time.Time
@@ -47,12 +56,16 @@ type entry struct {
 
 	restarts, repeats uint64
 
+	// based: handed is to be compared with. It isn't before the first figures of a run:
+	// they may hold connections of any age, and what was kept may be older than a crash.
+	based     bool
 	handed    uint64 // connections in the figures that were handed on last
 	inherited State  // of its service, as handed on last; its own is empty then
 
-	began     bool // it is running and was not ready since: of a service
-	changed   bool // it is in the table's list of these
-	restarted bool // and its figures begin anew
+	began     bool   // it is running and was not ready since
+	begun     uint64 // its group's, as far as its figures know of it
+	changed   bool   // it is in the table's list of these
+	restarted bool   // and its figures begin anew
 }
 
 const (
@@ -70,7 +83,7 @@ func newTable(ties *Map, most int) *table {
 func (t *table) source(name string) *source {
 	s := t.sources[name]
 	if s == nil {
-		s = &source{name: name, entries: map[Subject]*entry{}, lives: map[string]*life{}}
+		s = &source{name: name, entries: map[Subject]*entry{}, groups: map[string]*group{}, lives: map[string]*life{}}
 		t.sources[name] = s
 	}
 	return s
@@ -79,8 +92,14 @@ func (t *table) source(name string) *source {
 func (t *table) entry(s *source, subject Subject) *entry {
 	e := s.entries[subject]
 	if e == nil {
-		e = &entry{origin: t.ties.origin(s.name, subject)}
-		s.entries[subject] = e
+		g := s.groups[subject.Service]
+		if g == nil {
+			g = &group{members: map[*entry]bool{}}
+			s.groups[subject.Service] = g
+		}
+		// What a client counts has come since its service has begun.
+		e = &entry{origin: t.ties.origin(s.name, subject), group: g, based: g.begun > 0, begun: g.begun}
+		s.entries[subject], g.members[e] = e, true
 		t.size++
 		if e.inherits() {
 			t.fresh = append(t.fresh, e)
@@ -129,11 +148,19 @@ func (t *table) evict(n int, events []*Event, name string, now time.Time) bool {
 	}
 	slices.SortFunc(idle, func(a, b place) int { return a.e.last.Compare(b.e.last) })
 	for _, p := range idle[:n] {
-		delete(p.s.entries, p.e.origin.Subject)
+		p.s.drop(p.e)
 		delete(t.moved, p.e)
 		t.size--
 	}
 	return true
+}
+
+// drop forgets a subject.
+func (s *source) drop(e *entry) {
+	delete(s.entries, e.origin.Subject)
+	if delete(e.group.members, e); len(e.group.members) == 0 {
+		delete(s.groups, e.origin.Service)
+	}
 }
 
 // repeated says whether the source's report of that key was taken before. No key is
@@ -171,7 +198,7 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (chang
 		}
 		return nil
 	}
-	change = s.status(e, ev.Status, at)
+	change = e.status(ev.Status, at)
 	if change != nil && e.origin.Kind == KindService {
 		t.moved[e] = true
 	}
@@ -180,8 +207,11 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (chang
 
 // figures counts, and says whether there was anything new to count.
 func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
+	e.follow()
 	e.counted = at
-	switch e.count.take(s, at, increments) {
+	became := e.count.take(s, at, increments)
+	e.base()
+	switch became {
 	case countedRepeat, countedLate:
 		e.repeats++
 		return false
@@ -195,14 +225,14 @@ func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
 // status takes what a subject says of itself. A service that is running and then
 // ready has begun anew, and so have its clients: what they count begins at zero. One
 // that is only running may still be an instance that waits for the old one's end.
-func (s *source) status(e *entry, st *ServiceStatus, at time.Time) *Status {
+func (e *entry) status(st *ServiceStatus, at time.Time) *Status {
 	switch st.State {
 	case Running:
 		e.began = true
 	case Ready:
 		if e.began {
 			e.began = false
-			s.begin(e.origin.Subject)
+			e.begin()
 		}
 	}
 	if e.state == st.State && e.message == st.Msg {
@@ -215,13 +245,35 @@ func (s *source) status(e *entry, st *ServiceStatus, at time.Time) *Status {
 	return &Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
 }
 
-// begin marks the figures of a subject, and of a service's clients, as beginning
-// anew.
-func (s *source) begin(subject Subject) {
-	for other, e := range s.entries {
-		if other == subject || subject.Kind == KindService && other.Service == subject.Service {
-			e.count.Fresh = e.count.Heard
-		}
+// begin marks the figures of a subject as beginning anew. Those of a service's clients
+// follow when they are next looked at.
+func (e *entry) begin() {
+	if e.origin.Kind == KindService {
+		e.group.begun++
+		e.follow()
+		return
+	}
+	e.anew()
+}
+
+// follow is begin for one whose service has begun since.
+func (e *entry) follow() {
+	if e.begun != e.group.begun {
+		e.begun = e.group.begun
+		e.anew()
+	}
+}
+
+func (e *entry) anew() {
+	e.count.Fresh = e.count.Heard
+	e.base()
+}
+
+// base makes what is counted so far, unless there is something already, what figures to come are
+// compared with.
+func (e *entry) base() {
+	if !e.based {
+		e.based, e.handed = true, e.count.Total.TotalConns
 	}
 }
 

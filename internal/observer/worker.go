@@ -39,9 +39,9 @@ type account struct {
 const (
 	keepWait = 5 * time.Second
 	// On stopping, the last report has this long to be acknowledged, and what is left
-	// that much longer to be kept.
-	stopGrace = time.Second
-	stopKeep  = 500 * time.Millisecond
+	// that much longer to be kept: all of it within the 900 ms that the server waits.
+	stopGrace = 600 * time.Millisecond
+	stopKeep  = 200 * time.Millisecond
 	// atOnce is not zero: in a synctest bubble Go 1.26's race detector crashes on
 	// timers that have expired when they are set.
 	atOnce = time.Nanosecond

@@ -71,6 +71,10 @@ type ObserverReport struct {
 	// spec
 	// Required: true
 	Spec *ObserverSpec `json:"spec"`
+
+	// the address comes with its path and query, as who may change the observer gets it
+	// Required: true
+	Whole *bool `json:"whole"`
 }
 
 // Validate validates this observer report
@@ -122,6 +126,10 @@ func (m *ObserverReport) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateSpec(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateWhole(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -264,6 +272,15 @@ func (m *ObserverReport) validateSpec(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+func (m *ObserverReport) validateWhole(formats strfmt.Registry) error {
+
+	if err := validate.Required("whole", "body", m.Whole); err != nil {
+		return err
 	}
 
 	return nil

@@ -18,7 +18,7 @@ import (
 type ObserverTLS struct {
 
 	// PEM of the authorities that may sign it; left out, the system's
-	// Max Length: 60000
+	// Max Length: 48000
 	Ca string `json:"ca,omitempty"`
 
 	// believe any certificate
@@ -52,7 +52,7 @@ func (m *ObserverTLS) validateCa(formats strfmt.Registry) error {
 		return nil
 	}
 
-	if err := validate.MaxLength("ca", "body", m.Ca, 60000); err != nil {
+	if err := validate.MaxLength("ca", "body", m.Ca, 48000); err != nil {
 		return err
 	}
 

@@ -804,10 +804,11 @@ func init() {
             "in": "query"
           },
           {
-            "maximum": 100000,
+            "maximum": 20000,
             "type": "integer",
             "format": "uint64",
-            "description": "How many subjects, at most; left out, all. With 0 the counts alone.",
+            "default": 1000,
+            "description": "How many subjects, at most; there are never more than 20,000. With 0 the counts alone.",
             "name": "limit",
             "in": "query"
           }
@@ -836,7 +837,7 @@ func init() {
     },
     "/observers": {
       "get": {
-        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin.",
+        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin; ` + "`" + `whole` + "`" + ` says which they are.",
         "summary": "Who is told how this server is, and how the telling goes, sorted by name",
         "operationId": "listObservers",
         "responses": {
@@ -861,7 +862,7 @@ func init() {
         }
       },
       "post": {
-        "description": "It is kept, and first of all told how everything is now.",
+        "description": "It is kept, and first of all told how everything is now. Who adds, changes or removes one is in the server's log, not in the list of what people did.",
         "summary": "Tell another observer from now on",
         "operationId": "addObserver",
         "parameters": [
@@ -923,7 +924,7 @@ func init() {
         }
       },
       "put": {
-        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is, unless the address is then another host's. What has not been acknowledged is still told.",
+        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is; with an address at another host it is refused with 422, and nothing is changed. What has not been acknowledged is still told.",
         "summary": "Put other settings in the place of its own",
         "operationId": "changeObserver",
         "parameters": [
@@ -2478,6 +2479,7 @@ func init() {
       "type": "object",
       "required": [
         "spec",
+        "whole",
         "fixed",
         "pending",
         "reports",
@@ -2553,6 +2555,10 @@ func init() {
         },
         "spec": {
           "$ref": "#/definitions/ObserverSpec"
+        },
+        "whole": {
+          "description": "the address comes with its path and query, as who may change the observer gets it",
+          "type": "boolean"
         }
       }
     },
@@ -2624,7 +2630,7 @@ func init() {
         "ca": {
           "description": "PEM of the authorities that may sign it; left out, the system's",
           "type": "string",
-          "maxLength": 60000
+          "maxLength": 48000
         },
         "insecure": {
           "description": "believe any certificate",
@@ -4442,10 +4448,11 @@ func init() {
             "in": "query"
           },
           {
-            "maximum": 100000,
+            "maximum": 20000,
             "type": "integer",
             "format": "uint64",
-            "description": "How many subjects, at most; left out, all. With 0 the counts alone.",
+            "default": 1000,
+            "description": "How many subjects, at most; there are never more than 20,000. With 0 the counts alone.",
             "name": "limit",
             "in": "query"
           }
@@ -4477,7 +4484,7 @@ func init() {
     },
     "/observers": {
       "get": {
-        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin.",
+        "description": "A token reads ` + "`" + `***` + "`" + ` where one is set. Addresses are without path and query for readers without a token that carries status:admin; ` + "`" + `whole` + "`" + ` says which they are.",
         "summary": "Who is told how this server is, and how the telling goes, sorted by name",
         "operationId": "listObservers",
         "responses": {
@@ -4505,7 +4512,7 @@ func init() {
         }
       },
       "post": {
-        "description": "It is kept, and first of all told how everything is now.",
+        "description": "It is kept, and first of all told how everything is now. Who adds, changes or removes one is in the server's log, not in the list of what people did.",
         "summary": "Tell another observer from now on",
         "operationId": "addObserver",
         "parameters": [
@@ -4581,7 +4588,7 @@ func init() {
         }
       },
       "put": {
-        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is, unless the address is then another host's. What has not been acknowledged is still told.",
+        "description": "What is left out has its default then. A token ` + "`" + `***` + "`" + ` leaves the token as it is; with an address at another host it is refused with 422, and nothing is changed. What has not been acknowledged is still told.",
         "summary": "Put other settings in the place of its own",
         "operationId": "changeObserver",
         "parameters": [
@@ -6182,6 +6189,7 @@ func init() {
       "type": "object",
       "required": [
         "spec",
+        "whole",
         "fixed",
         "pending",
         "reports",
@@ -6257,6 +6265,10 @@ func init() {
         },
         "spec": {
           "$ref": "#/definitions/ObserverSpec"
+        },
+        "whole": {
+          "description": "the address comes with its path and query, as who may change the observer gets it",
+          "type": "boolean"
         }
       }
     },
@@ -6328,7 +6340,7 @@ func init() {
         "ca": {
           "description": "PEM of the authorities that may sign it; left out, the system's",
           "type": "string",
-          "maxLength": 60000
+          "maxLength": 48000
         },
         "insecure": {
           "description": "believe any certificate",

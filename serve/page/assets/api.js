@@ -35,7 +35,7 @@ export function headers(more = {}) {
 }
 
 async function call(method, path, body, { signal, admin = false, outside = false } = {}) {
-  if (admin && !token() && !await ask("Who changes something says who it is: it is written down and told.", { themselves: true })) {
+  if (admin && !token() && !await ask("Who changes something says who it is: it is written down.", { themselves: true })) {
     throw new Refused(401, "Nothing was changed: that takes a token.");
   }
   for (let attempt = 1; ; attempt++) {

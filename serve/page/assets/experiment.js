@@ -95,7 +95,7 @@ function showTunnels() {
 async function readCarried() {
   carriedAt = now();
   try {
-    carried = (await get(`observed?${new URLSearchParams({ experiment: name })}`)).subjects;
+    carried = (await get(`observed?${new URLSearchParams({ experiment: name, limit: 20000 })}`)).subjects;
     showTunnels();
   } catch {
     // What was read before stays, and the banner says where the server is lost.

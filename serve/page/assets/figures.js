@@ -13,6 +13,6 @@ export function seconds(s) {
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
   let i = 0;
-  for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
+  for (; n >= (i ? 999.5 : 1000) && i < units.length - 1; i++) n /= 1000; // 999.5 kB has four digits when it is rounded
   return `${i ? n.toPrecision(3) : n} ${units[i]}`;
 }

@@ -3,12 +3,14 @@
 import { $, el, experimentLink, fill, named, put, table } from "./dom.js";
 import { get, query } from "./api.js";
 import { failed } from "./shell.js";
-import { stateCounts, told } from "./observing.js";
+import { stateCounts } from "./observing.js";
 import { said, traffic } from "./tunnels.js";
 import { age, ms } from "./time.js";
 import { plural, tunnelWords } from "./words.js";
 
-const step = 200; // rows at a time: more than that is found by the filter
+const step = 200; // rows at a time
+const most = 1000; // rows in all: more than that is found by the filter
+const states = ["ready", "running", "failed", "closed", "unsaid"];
 let filter = filterOf(location);
 let limit = step;
 let asked = 0; // an answer to an earlier question comes too late
@@ -16,16 +18,22 @@ let answer = null;
 
 function filterOf({ search }) {
   const given = new URLSearchParams(search);
-  return { source: (given.get("source") ?? "").slice(0, 256), state: given.get("state") ?? "", q: (given.get("q") ?? "").slice(0, 200) };
+  const state = given.get("state") ?? "";
+  return { source: (given.get("source") ?? "").slice(0, 256), state: states.includes(state) ? state : "", q: (given.get("q") ?? "").slice(0, 200) };
 }
 
-const states = ["ready", "running", "failed", "closed", "unsaid"];
+/** The choices of a source: those that are known, and the one that is chosen. */
+function sources(names) {
+  const all = filter.source && !names.includes(filter.source) ? [...names, filter.source] : names;
+  return [el("option", { value: "", "data-key": "all" }, "all"),
+    all.map((name) => el("option", { value: name, selected: name === filter.source, "data-key": `source ${name}` }, name))];
+}
 
 /** The section's content, for its place. */
 export function observedSection() {
   const option = (value, words, chosen) => el("option", { value, selected: value === chosen }, words);
   const form = el("form#observed-filter.filter", { role: "search", "aria-label": "What is reported", hidden: true },
-    el("label", { for: "observed-source" }, "Source"), el("select#observed-source", null, option("", "all", filter.source)),
+    el("label", { for: "observed-source" }, "Source"), el("select#observed-source", null, sources([])),
     el("label", { for: "observed-state" }, "State"),
     el("select#observed-state", null, option("", "any", filter.state), states.map((state) => option(state, state === "unsaid" ? "not said" : tunnelWords(state), filter.state))),
     el("label", { for: "observed-q" }, "Find"),
@@ -43,7 +51,7 @@ export function observedSection() {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   const more = el("button#observed-more", { type: "button", hidden: true, on: { click: () => { limit += step; readObserved(); } } }, `Show ${step} more`);
-  return [el("p#observed-in"), form, el("p#observed-count.quiet", { role: "status" }), el("div#observed-rows"), el("p", null, more)];
+  return [el("p#observed-in"), form, el("p#observed-count.quiet", { role: "status" }), el("div#observed-fault"), el("div#observed-rows"), el("p", null, more)];
 }
 
 /** Reads what is asked for. */
@@ -53,30 +61,31 @@ export async function readObserved() {
     const found = await get(`observed${query({ ...filter, limit })}`);
     if (mine !== asked) return;
     answer = found;
+    fill($("#observed-fault"));
     showObserved();
   } catch (fault) {
-    if (mine === asked) failed($("#observed-rows"), fault, "What is reported");
+    if (mine !== asked) return;
+    $("#observed-filter").hidden = false; // it may be what was asked for
+    failed($("#observed-fault"), fault, answer ? "Below is what was read before; what is asked for now" : "What is reported");
   }
 }
 
 function showObserved() {
-  const { sources, subjects, total, receiver } = answer;
+  const { sources: all, subjects, total, receiver } = answer;
   fill($("#observed-in"), receiver ? received(receiver) : "Reports are not listened to: neither STATUS_OBSERVER_LISTEN nor STATUS_OBSERVER_GRPC_LISTEN is set.");
-  const any = sources.length > 0;
+  const any = all.length > 0;
   $("#observed-filter").hidden = !any;
   const select = $("#observed-source");
   if (document.activeElement !== select || select.options.length === 1) {
-    const names = sources.map((one) => one.source);
-    if (filter.source && !names.includes(filter.source)) names.push(filter.source);
-    fill(select, el("option", { value: "" }, "all"), names.map((name) => el("option", { value: name, "data-key": `source ${name}` }, name)));
+    fill(select, sources(all.map((one) => one.source)));
     select.value = filter.source;
   }
   const fits = Object.values(filter).some(Boolean) ? " that fit" : "";
   put($("#observed-count"), !any ? receiver ? "Nothing has been reported yet." : ""
-    : subjects.length < total ? `${subjects.length.toLocaleString("en")} of ${plural(total, "service and client", "services and clients")}${fits} are shown.`
+    : subjects.length < total ? `${subjects.length.toLocaleString("en")} of ${plural(total, "service and client", "services and clients")}${fits} are shown${limit < most ? "" : "; use the filter for the others"}.`
       : `${plural(total, "service or client", "services and clients")}${fits}.`);
-  $("#observed-more").hidden = subjects.length >= total;
-  const summary = new Map(sources.map((one) => [one.source, one]));
+  $("#observed-more").hidden = subjects.length >= total || limit >= most;
+  const summary = new Map(all.map((one) => [one.source, one]));
   fill($("#observed-rows"), [...bySource(subjects)].map(([source, rows]) => group(summary.get(source), source, rows)));
 }
 

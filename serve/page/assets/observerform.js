@@ -32,7 +32,7 @@ export function editObserver(given, saved) {
       box("ob-tls", "TLS settings: for gRPC they encrypt", Boolean(tls)),
       el("fieldset#ob-tls-fields", { hidden: !tls }, el("legend", null, "TLS"),
         field("ob-tls-server_name", "The certificate is for", text(tls?.server_name, { maxlength: 253 }), "Left empty: for the address's host."),
-        field("ob-tls-ca", "Authorities that may sign it", el("textarea", { rows: 4, maxlength: 60000, spellcheck: "false" }, tls?.ca ?? ""), "PEM. Left empty: the system's."),
+        field("ob-tls-ca", "Authorities that may sign it", el("textarea", { rows: 4, maxlength: 48000, spellcheck: "false" }, tls?.ca ?? ""), "PEM. Left empty: the system's."),
         box("ob-tls-insecure", "believe any certificate", tls?.insecure ?? false)),
       el("p.wrong", { role: "alert", hidden: true }),
       el("div.buttons", null, el("button.main", null, changed ? "Change it" : "Tell it"), el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"))));
@@ -57,6 +57,7 @@ export function editObserver(given, saved) {
       mark(within, fault.message);
     } finally {
       button.disabled = false;
+      if (dialog.open && !dialog.contains(document.activeElement)) button.focus(); // what is switched off loses the focus
     }
   });
   dialog.addEventListener("close", () => dialog.remove());

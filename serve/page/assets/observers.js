@@ -4,9 +4,7 @@ import { get, send } from "./api.js";
 import { editObserver } from "./observerform.js";
 import { readObserving, told } from "./observing.js";
 import { failed } from "./shell.js";
-import { isAdmin } from "./token.js";
 import { lab } from "./store.js";
-import { say } from "./say.js";
 import { age, ms } from "./time.js";
 import { plural } from "./words.js";
 
@@ -26,8 +24,7 @@ export function observersSection() {
 }
 
 function saved(words) {
-  put($("#observer-result"), words);
-  say(words);
+  put($("#observer-result"), words); // it is a live region
   readObserving();
 }
 
@@ -35,9 +32,9 @@ function saved(words) {
 async function change(name) {
   put($("#observer-result"), "");
   try {
-    const { spec } = await get(`observers/${encodeURIComponent(name)}`, { admin: true });
-    if (isAdmin()) editObserver(spec, saved);
-    else put($("#observer-result"), "Your token lacks the scope status:admin, which changing an observer takes.");
+    const { spec, whole } = await get(`observers/${encodeURIComponent(name)}`, { admin: true });
+    if (whole) editObserver(spec, saved);
+    else put($("#observer-result"), "Changing an observer takes a token with the scope status:admin; the server takes yours for none.");
   } catch (fault) {
     put($("#observer-result"), fault.message);
   }
@@ -58,11 +55,13 @@ function remove(name) {
     try {
       await send("DELETE", `observers/${encodeURIComponent(name)}`);
       dialog.close();
+      $("#observer-new").focus(); // the button that asked goes with its row
       saved(`${name} is removed.`);
     } catch (fault) {
       put(wrong, fault.message);
       wrong.hidden = false;
       button.disabled = false;
+      button.focus(); // what is switched off loses the focus
     }
   });
   dialog.addEventListener("close", () => dialog.remove());

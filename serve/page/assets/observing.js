@@ -12,6 +12,8 @@ export const told = { observers: [], observed: null, fault: null };
 
 const watchers = new Set();
 let readAt = 0;
+let asked = 0; // questions, numbered
+let taken = 0; // the newest of them that was answered
 let refused = false; // until there is another token
 
 /** Has task called whenever told has been read anew, and begins to read it. */
@@ -29,13 +31,18 @@ export function followObserving(task) {
 /** Reads it now. */
 export async function readObserving() {
   readAt = now();
+  const mine = ++asked;
+  let fresh;
   try {
     const [observers, observed] = await Promise.all([get("observers"), get("observed?limit=0")]);
-    Object.assign(told, { observers, observed, fault: null });
+    fresh = { observers, observed, fault: null };
   } catch (fault) {
-    refused = fault.status === 401;
-    told.fault = fault; // what was read before stays
+    fresh = { fault }; // what was read before stays
   }
+  if (mine < taken) return; // a later question was answered first
+  taken = mine;
+  refused = fresh.fault?.status === 401;
+  Object.assign(told, fresh);
   for (const task of watchers) task();
 }
 

@@ -63,9 +63,6 @@ export function holder() {
   return `${who || "token"}${admin === false ? ", may read" : ""}${ends ? `, until ${stamp(ends, false)}` : ""}`;
 }
 
-/** Whether the token says that it may change things. */
-export const isAdmin = () => said(token() ?? "").admin === true;
-
 let asking = null; // the answer that several callers wait for
 let declined = false; // by the person, who isn't to be asked again and again
 

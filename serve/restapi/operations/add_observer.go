@@ -30,7 +30,7 @@ func NewAddObserver(ctx *middleware.Context, handler AddObserverHandler) *AddObs
 //
 // # Tell another observer from now on
 //
-// It is kept, and first of all told how everything is now.
+// It is kept, and first of all told how everything is now. Who adds, changes or removes one is in the server's log, not in the list of what people did.
 type AddObserver struct {
 	Context *middleware.Context
 	Handler AddObserverHandler

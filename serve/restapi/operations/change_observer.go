@@ -30,7 +30,7 @@ func NewChangeObserver(ctx *middleware.Context, handler ChangeObserverHandler) *
 //
 // # Put other settings in the place of its own
 //
-// What is left out has its default then. A token `***` leaves the token as it is, unless the address is then another host's. What has not been acknowledged is still told.
+// What is left out has its default then. A token `***` leaves the token as it is; with an address at another host it is refused with 422, and nothing is changed. What has not been acknowledged is still told.
 type ChangeObserver struct {
 	Context *middleware.Context
 	Handler ChangeObserverHandler

@@ -14,11 +14,18 @@ import (
 )
 
 // NewListObservedParams creates a new ListObservedParams object
-//
-// There are no default values defined in the spec.
+// with the default values initialized.
 func NewListObservedParams() ListObservedParams {
 
-	return ListObservedParams{}
+	var (
+		// initialize parameters with default values
+
+		limitDefault = uint64(1000)
+	)
+
+	return ListObservedParams{
+		Limit: &limitDefault,
+	}
 }
 
 // ListObservedParams contains all the bound params for the list observed operation
@@ -32,9 +39,10 @@ type ListObservedParams struct {
 	// Max Length: 256
 	// In: query
 	Experiment *string
-	// How many subjects, at most; left out, all. With 0 the counts alone.
-	// Maximum: 100000
+	// How many subjects, at most; there are never more than 20,000. With 0 the counts alone.
+	// Maximum: 20000
 	// In: query
+	// Default: 1000
 	Limit *uint64
 	// Only what has this text in the names of its source, service, client or experiment, whatever the case of its letters.
 	// Max Length: 200
@@ -132,6 +140,7 @@ func (o *ListObservedParams) bindLimit(rawData []string, hasKey bool, formats st
 	// AllowEmptyValue: false
 
 	if raw == "" { // empty values pass all other validations
+		// Default values have been previously initialized by NewListObservedParams()
 		return nil
 	}
 
@@ -151,7 +160,7 @@ func (o *ListObservedParams) bindLimit(rawData []string, hasKey bool, formats st
 // validateLimit carries out validations for parameter Limit
 func (o *ListObservedParams) validateLimit(formats strfmt.Registry) error {
 
-	if err := validate.MaximumUint("limit", "query", *o.Limit, 100000, false); err != nil {
+	if err := validate.MaximumUint("limit", "query", *o.Limit, 20000, false); err != nil {
 		return err
 	}
 

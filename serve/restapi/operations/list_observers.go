@@ -30,7 +30,7 @@ func NewListObservers(ctx *middleware.Context, handler ListObserversHandler) *Li
 //
 // # Who is told how this server is, and how the telling goes, sorted by name
 //
-// A token reads `***` where one is set. Addresses are without path and query for readers without a token that carries status:admin.
+// A token reads `***` where one is set. Addresses are without path and query for readers without a token that carries status:admin; `whole` says which they are.
 type ListObservers struct {
 	Context *middleware.Context
 	Handler ListObserversHandler
