@@ -388,7 +388,7 @@ func TestReportsOverGRPC(t *testing.T) {
 	env := withTunnels(t)
 	env["STATUS_OBSERVER_GRPC_LISTEN"] = "observer.lab:81"
 	inLab(t, experiments("pend00"), env, func(b *bench) {
-		silent, err := b.network.DialContext(t.Context(), "tcp", "observer.lab:81")
+		silent, err := b.network.DialContext(b.t.Context(), "tcp", "observer.lab:81")
 		b.must(err)
 		conn, err := grpc.NewClient("passthrough:///observer.lab:81", grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
@@ -399,7 +399,7 @@ func TestReportsOverGRPC(t *testing.T) {
 		event := "\x0a\x07service\x12\x0dtunnel-pend00\x22\x06status\x32\x08\x0a\x06failed"
 		report := wireBytes("\x0a" + string(rune(len(event))) + event)
 		var answer wireBytes
-		ctx := metadata.AppendToOutgoingContext(t.Context(), "token", observerToken)
+		ctx := metadata.AppendToOutgoingContext(b.t.Context(), "token", observerToken)
 		b.must(conn.Invoke(ctx, "/proto.Observer/Observe", &report, &answer, grpc.ForceCodec(wireCodec{})))
 		if answer != "\x08\x01" {
 			t.Errorf("answered %q", answer)
