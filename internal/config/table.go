@@ -148,7 +148,7 @@ var metricsRows = []Setting{
 	written(Setting{Name: "ADMIN_CLIENT_CA", Group: groupMetrics, Type: "path", Help: "PEM file with whom clients' certificates there must be signed by. Without it they need none."},
 		func(c *Config) *string { return &c.Admin.ClientCA }, parseFile),
 	boolean(Setting{Name: "SHUTDOWN", Group: groupMetrics, Default: "false",
-		Help: "Let POST /_shutdown and POST /api/v1/shutdown stop the server. They take an admin token, or for the former a connection from this machine."},
+		Help: "Let POST /_shutdown stop the server. It takes an admin token, or a connection from this machine."},
 		func(c *Config) *bool { return &c.Admin.Shutdown }),
 	written(Setting{Name: "METRICS_PREFIX", Group: groupMetrics, Type: "name", Default: "status",
 		Help: "First part of the names in /_metrics and in what is pushed."},
