@@ -242,7 +242,7 @@ func NewLabstatusAPI(spec *loads.Document) *LabstatusAPI {
 // too many wrong ones 429 with `Retry-After`.
 //
 // **Changing** something needs a token with the scope `status:admin` and a
-// subject: who it says it is, is written down and told. On a server without
+// subject: who it says it is, is written down. On a server without
 // `STATUS_SECRET_STATUS` nothing can be changed (403), nor can it from another
 // site's page (403). A change is in all later answers once it is answered.
 // Bodies are JSON of at most 64 KiB; a field that isn't known is refused.
