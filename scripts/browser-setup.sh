@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sees to it that the tests of the page have what they need: Chromium with a font
-# (Debian's), and axe-core, which judges accessibility (npm's, kept in .cache/axe).
+# Sees to it that the tests of the page have what they need: Chromium's headless shell,
+# which costs half of what the whole browser does, with a font (Debian's), and axe-core,
+# which judges accessibility (npm's, kept in .cache/axe).
 # Installs nothing that is there already. Neither becomes part of the server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ need() { # command, Debian packages
 	$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${@:2}" >/dev/null
 }
 
-command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium fonts-dejavu-core
+command -v google-chrome >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell fonts-dejavu-core
 
 have=$(sed -n 's/^  "version": "\([0-9.]*\)",$/\1/p' .cache/axe/node_modules/axe-core/package.json 2>/dev/null || true)
 if [ "$have" != "$axe" ]; then

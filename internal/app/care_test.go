@@ -12,12 +12,12 @@ import (
 // what is still wrong is told then. It goes on over a restart.
 func TestMaintenanceThroughThePage(t *testing.T) {
 	inLabWithAnna(t, experiments("pend00", "pend01", "spin30"), func(b *bench, do func(string, string, string) (int, string)) {
-		from, until := time.Now().Add(10*time.Minute).UTC(), time.Now().Add(2*time.Hour).UTC()
+		from, until := time.Now().Add(5*time.Minute).UTC(), time.Now().Add(30*time.Minute).UTC()
 		order := `{"names":["pend*"],"reason":"new bearings","bookings":"close","from":"` + from.Format(time.RFC3339) + `","until":"` + until.Format(time.RFC3339) + `"}`
 		if code, text := do(http.MethodPost, "/maintenance", order); code != http.StatusCreated {
 			t.Fatalf("set: %d %s", code, text)
 		}
-		b.wait(9 * time.Minute)
+		b.wait(4 * time.Minute)
 		if !b.available("r-pend00") {
 			t.Error("closed before the window begins")
 		}
@@ -32,7 +32,7 @@ func TestMaintenanceThroughThePage(t *testing.T) {
 		}
 		began := time.Now()
 		b.must(b.lab.Stream("pend00-st-video").Silence(), b.lab.Stream("pend01-st-video").Silence())
-		b.wait(30 * time.Minute)
+		b.wait(8 * time.Minute)
 		b.must(b.lab.Stream("pend01-st-video").Resume())
 		b.stop()
 		b.start()
@@ -76,25 +76,25 @@ func TestMaintenanceTakenAway(t *testing.T) {
 // What is still wrong is told again and again, each time once, until somebody cares for
 // it; over a restart the time goes on.
 func TestReminders(t *testing.T) {
-	env := map[string]string{"STATUS_SECRET_STATUS": actsSecret, "STATUS_EMAIL_REMIND_EVERY": "1h"}
+	env := map[string]string{"STATUS_SECRET_STATUS": actsSecret, "STATUS_EMAIL_REMIND_EVERY": "12m"}
 	inLab(t, experiments("pend00", "spin30"), inFile(t, env), func(b *bench) {
 		do := b.anna()
 		began := time.Now()
 		b.must(b.lab.Jump("pend00").Drop())
-		b.wait(2*time.Hour + 30*time.Minute)
+		b.wait(30 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder")
 		b.stop()
 		b.start()
-		b.wait(20 * time.Minute)
+		b.wait(4 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder")
-		b.wait(20 * time.Minute)
+		b.wait(4 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder", "reminder")
 		if code, text := do(http.MethodPut, "/experiments/pend00/ack", `{"note":"a new card is ordered"}`); code != http.StatusOK {
 			t.Fatalf("ack: %d %s", code, text)
 		}
 		b.wait(time.Minute)
 		cared := time.Now()
-		b.wait(5 * time.Hour)
+		b.wait(time.Hour)
 		b.told(cared)
 	})
 }

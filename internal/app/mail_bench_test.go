@@ -13,7 +13,7 @@ import (
 func (b *bench) watch(d time.Duration) {
 	b.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		b.wait(min(10*time.Second, time.Until(end)))
+		b.wait(min(20*time.Second, time.Until(end)))
 		b.get("/api/v1/experiments", nil)
 	}
 }

@@ -80,7 +80,7 @@ func TestMailStageByAction(t *testing.T) {
 						t.Errorf("the API says %+v, want the server's words %q", report, fault.Text)
 					}
 					b.must(b.lab.MailWell())
-					b.watch(time.Minute)
+					b.wait(time.Minute)
 					if final {
 						b.eachOnce(began, map[bool]int{true: 2}[stage == lab.StageDot]) // offered, and taken for nobody
 						if report := b.mailReport(); report.Failed != 2*len(maintainers) || report.Queued != 0 {

@@ -90,7 +90,7 @@ func TestTunnelFailsAndReturns(t *testing.T) {
 	inLab(t, experiments("pend00", "spin30"), withTunnels(t), func(b *bench) {
 		b.reports(observerToken, "tunnel-pend00 running", "tunnel-pend00 ready", "tunnel-pend00 2 10>20", "tunnel-nobody ready")
 		began := time.Now()
-		b.wait(2 * time.Hour)
+		b.wait(30 * time.Minute)
 		b.told(began)
 		b.reports(observerToken, "tunnel-pend00 failed")
 		b.wait(time.Minute)
@@ -107,7 +107,7 @@ func TestTunnelFailsAndReturns(t *testing.T) {
 		if code := b.reports("some-other-token-of-somebody", "tunnel-pend00 closed"); code != http.StatusUnauthorized {
 			t.Errorf("a wrong token: %d", code)
 		}
-		b.wait(time.Hour)
+		b.wait(20 * time.Minute)
 		b.told(began, "1 new problem", "1 ok again")
 		var known struct {
 			Subjects []struct {

@@ -72,7 +72,7 @@ func (b *bench) stateCounts() (states map[string]int, open, closed int) {
 // once. RESTART_EXPERIMENTS sets how many there are: what is kept of them is read and
 // written as a whole, so that a few times the twenty show what a thousand would.
 func TestRestartOfALargeLab(t *testing.T) {
-	large, err := strconv.Atoi(cmp.Or(os.Getenv("RESTART_EXPERIMENTS"), "150"))
+	large, err := strconv.Atoi(cmp.Or(os.Getenv("RESTART_EXPERIMENTS"), "80"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestRestartOfALargeLab(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			size := large
 			if name == "KILL" { // the way it ends matters here, not the size
-				size = 60
+				size = 40
 			}
 			last, lastButOne := fmt.Sprintf("pend%03d", size-1), fmt.Sprintf("pend%03d", size-2)
 			inLab(t, manyExperiments(size), inFile(t, nil), func(b *bench) {

@@ -82,8 +82,10 @@ func (b *browserProcess) start() error {
 	return nil
 }
 
+// findChromium prefers the headless shell: the whole browser does the same with twice
+// the work.
 func findChromium() (string, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
