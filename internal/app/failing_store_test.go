@@ -25,10 +25,11 @@ type failingStore struct {
 type storeFault struct {
 	err    error // of each write, and of each read where reads is set
 	reads  bool
-	hangs  bool // until its caller's patience ends
-	lies   bool // the work is done, and the error returned all the same
-	commit bool // only commits fail
-	marks  bool // only what is no commit fails
+	hangs  bool          // until its caller's patience ends
+	slow   time.Duration // each write takes so long, and is done at its end
+	lies   bool          // the work is done, and the error returned all the same
+	commit bool          // only commits fail
+	marks  bool          // only what is no commit fails
 }
 
 func (s *failingStore) order(f storeFault) {
@@ -37,23 +38,26 @@ func (s *failingStore) order(f storeFault) {
 	s.fault = f
 }
 
-func (s *failingStore) write(ctx context.Context, commit bool, do func() error) error {
+func (s *failingStore) write(ctx context.Context, commit bool, do func(context.Context) error) error {
 	s.mu.Lock()
 	f := s.fault
 	s.mu.Unlock()
 	if f.commit && !commit || f.marks && commit {
-		return do()
+		return do(ctx)
 	}
 	switch {
 	case f.hangs:
 		<-ctx.Done()
 		return ctx.Err()
+	case f.slow > 0:
+		time.Sleep(f.slow)
+		return do(context.WithoutCancel(ctx)) // it had begun in time
 	case f.lies:
-		return errors.Join(do(), f.err)
+		return errors.Join(do(ctx), f.err)
 	case f.err != nil:
 		return f.err
 	}
-	return do()
+	return do(ctx)
 }
 
 func (s *failingStore) read() error {
@@ -66,19 +70,19 @@ func (s *failingStore) read() error {
 }
 
 func (s *failingStore) Commit(ctx context.Context, c store.Commit) error {
-	return s.write(ctx, true, func() error { return s.Store.Commit(ctx, c) })
+	return s.write(ctx, true, func(ctx context.Context) error { return s.Store.Commit(ctx, c) })
 }
 
 func (s *failingStore) MarkMail(ctx context.Context, id string, to []health.Recipient) error {
-	return s.write(ctx, false, func() error { return s.Store.MarkMail(ctx, id, to) })
+	return s.write(ctx, false, func(ctx context.Context) error { return s.Store.MarkMail(ctx, id, to) })
 }
 
 func (s *failingStore) PutDocument(ctx context.Context, kind, name string, value []byte) error {
-	return s.write(ctx, false, func() error { return s.Store.PutDocument(ctx, kind, name, value) })
+	return s.write(ctx, false, func(ctx context.Context) error { return s.Store.PutDocument(ctx, kind, name, value) })
 }
 
 func (s *failingStore) DropDocument(ctx context.Context, kind, name string) error {
-	return s.write(ctx, false, func() error { return s.Store.DropDocument(ctx, kind, name) })
+	return s.write(ctx, false, func(ctx context.Context) error { return s.Store.DropDocument(ctx, kind, name) })
 }
 
 func (s *failingStore) Documents(ctx context.Context, kind string) (map[string][]byte, error) {
@@ -107,6 +111,13 @@ func (s *failingStore) MailCounts(ctx context.Context) (queued, sent, failed int
 		return 0, 0, 0, time.Time{}, err
 	}
 	return s.Store.MailCounts(ctx)
+}
+
+func (s *failingStore) LastFailedMail(ctx context.Context) (health.Mail, bool, error) {
+	if err := s.read(); err != nil {
+		return health.Mail{}, false, err
+	}
+	return s.Store.LastFailedMail(ctx)
 }
 
 func (s *failingStore) Events(ctx context.Context, name string) ([]health.Event, error) {

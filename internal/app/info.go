@@ -49,6 +49,9 @@ func (a *App) system() serve.SystemInfo {
 			Enabled: true, Queued: s.Queued, Sent: s.Sent, Failed: s.Failed,
 			LastErr: cmp.Or(s.LastError, s.StoreError), UndeliverableSince: s.UndeliverableSince,
 		}
+		if f := s.LastFailure; !f.At.IsZero() {
+			info.Mail.LastFailure = &serve.MailFailure{At: f.At, Subject: f.Subject, Address: f.Address, Err: f.Text}
+		}
 	}
 	return info
 }

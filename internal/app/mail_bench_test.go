@@ -23,6 +23,10 @@ type mailReport struct {
 	Queued, Sent, Failed int
 	LastError            string     `json:"last_error"`
 	UndeliverableSince   *time.Time `json:"undeliverable_since"`
+	LastFailure          *struct {
+		At                      time.Time
+		Subject, Address, Error string
+	} `json:"last_failure"`
 }
 
 func (b *bench) mailReport() mailReport {

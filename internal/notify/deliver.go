@@ -26,6 +26,7 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 	var behind []attempt // broke a session in this round
 	again := false
 	later := map[string]string{} // addresses refused for now in this round, and why
+	held := holds{}
 	for len(attempts) > 0 {
 		a := attempts[0]
 		if ctx.Err() != nil {
@@ -33,7 +34,7 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		}
 		began := time.Now()
 		m, to := a.mail, o.notLater(marking, a, later, began)
-		if len(to) == 0 {
+		if to = o.notHeld(&a, to, &held, now); len(to) == 0 {
 			attempts = attempts[1:]
 			continue
 		}
@@ -60,7 +61,11 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 				}
 			}
 			o.served(m.ID)
-			attempts = attempts[1:]
+			if a.passes {
+				o.blame(a, slices.Concat(behind, attempts))
+			}
+			// The server is well: nobody need take turns.
+			attempts = o.stuckLast(byAge(attempts[1:]))
 			continue
 		}
 		o.goodbye(session)
@@ -68,12 +73,12 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		if stopped {
 			return nil
 		}
-		if !finished {
-			o.choked[m.ID]++
+		if a.passes {
+			o.notPassed = began
 		}
-		// The server is blamed at first: a later mail that it takes now would overtake
-		// this one.
-		if !finished && o.choked[m.ID] < chokedOften {
+		if !finished && o.choke(m.ID, began).sessions < chokedOften {
+			// The server is blamed at first: a later mail that it takes now would
+			// overtake this one.
 			o.postpone(began, lost)
 			return nil
 		}
@@ -85,9 +90,10 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 		// from the first that broke, for the same reason.
 		if wasCut(lost) && !again {
 			again = true
-			attempts, behind = slices.Concat(behind, attempts), nil
+			attempts, behind, held = slices.Concat(behind, attempts), nil, holds{}
 			continue
 		}
+		held.hold(a.to, o.choked[m.ID], began, lost)
 		// The mail may be what the server chokes on, and has its own wait now: the
 		// others go on. Two in a row are the server's trouble again.
 		if o.breaks++; o.breaks == 2 {
@@ -95,6 +101,9 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 			o.postpone(began, lost)
 			return nil
 		}
+	}
+	if held.back { // what is due still is tried with the mail it waits for
+		o.postpone(held.began, held.lost)
 	}
 	return nil
 }
@@ -155,6 +164,7 @@ func (o *Outbox) due(ctx context.Context, now time.Time) ([]attempt, error) {
 	for i, m := range mails {
 		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
 	}
+	o.settleAgain(ctx, mails)
 	mails = slices.DeleteFunc(mails, func(m health.Mail) bool { return len(dueRecipients(m, now)) == 0 })
 	if len(mails) == 0 {
 		return nil, nil
@@ -223,7 +233,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 				r = failed(r, now, result.Text)
 			}
 		}
-		o.logFate(m, r)
+		o.tell(m, r)
 		changed = append(changed, r)
 		m.Recipients[i] = r // seen by a later attempt of this round for others of them
 		if r.Fate == health.Queued {

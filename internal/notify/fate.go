@@ -14,13 +14,24 @@ func failed(r health.Recipient, now time.Time, why string) health.Recipient {
 	return r
 }
 
-// logFate says what became of a recipient: each end, and the first delay.
-func (o *Outbox) logFate(m health.Mail, r health.Recipient) {
+// gaveUp notes a delivery that was given up, in this run or, as the store has it, an
+// earlier one.
+func (o *Outbox) gaveUp(m health.Mail, r health.Recipient) {
+	o.update(func(s *OutboxStatus) {
+		if !r.Done.Before(s.LastFailure.At) {
+			s.LastFailure = Failure{At: r.Done, Subject: m.Subject, Address: r.Address, Text: r.LastErr}
+		}
+	})
+}
+
+// tell says what became of a recipient: each end, and the first delay.
+func (o *Outbox) tell(m health.Mail, r health.Recipient) {
 	log := o.log.WithField("mail", m.ID).WithField("recipient", r.Address)
 	switch {
 	case r.Fate == health.Sent:
 		log.Info("mail sent")
 	case r.Fate == health.Failed:
+		o.gaveUp(m, r)
 		log.WithField("reason", r.LastErr).WithField("attempts", r.Attempts).Error("mail failed for good")
 	case r.Attempts == 1:
 		log.WithField("reason", r.LastErr).Warn("mail is delayed and tried again")
@@ -75,7 +86,7 @@ func (o *Outbox) expire(ctx context.Context, attempts []attempt, err error) {
 			}
 			r.Attempts++
 			r = failed(r, now, err.Error())
-			o.logFate(m, r)
+			o.tell(m, r)
 			changed = append(changed, r)
 			o.waiting.leave(r.Address, m.ID)
 		}

@@ -30,7 +30,53 @@ func (o *Outbox) mark(ctx context.Context, id string, changed []health.Recipient
 func (o *Outbox) save(ctx context.Context, id string, recipients []health.Recipient) error {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
-	return o.store.MarkMail(ctx, id, recipients)
+	if err := o.store.MarkMail(ctx, id, recipients); err != nil {
+		return err
+	}
+	o.settle(id, recipients)
+	return nil
+}
+
+// mostSettled bounds how many mails' ends are remembered.
+const mostSettled = 1000
+
+// settle remembers whom a mail is done with although the store knows that now:
+// somebody may put an older copy in its place, in which they are still queued.
+func (o *Outbox) settle(id string, marked []health.Recipient) {
+	done := slices.DeleteFunc(slices.Clone(marked), func(r health.Recipient) bool { return r.Fate == health.Queued })
+	if len(done) == 0 {
+		return
+	}
+	earlier, known := o.settled[id]
+	if !known {
+		o.settledIDs = append(o.settledIDs, id)
+	}
+	for _, r := range earlier {
+		if !slices.ContainsFunc(done, func(d health.Recipient) bool { return d.Address == r.Address }) {
+			done = append(done, r)
+		}
+	}
+	o.settled[id] = done
+	if over := len(o.settledIDs) - mostSettled; over > 0 {
+		for _, old := range o.settledIDs[:over] {
+			delete(o.settled, old)
+		}
+		o.settledIDs = slices.Clone(o.settledIDs[over:])
+	}
+}
+
+// settleAgain marks anew, in the store and in these mails, whom this run is done with
+// and the store has queued again.
+func (o *Outbox) settleAgain(ctx context.Context, mails []health.Mail) {
+	for i, m := range mails {
+		again := slices.DeleteFunc(slices.Clone(o.settled[m.ID]), func(r health.Recipient) bool { return !queuedFor(m, r.Address) })
+		if len(again) == 0 {
+			continue
+		}
+		o.log.WithField("mail", m.ID).Warn("the store holds an earlier state of this mail; who has been told is not told again")
+		mails[i].Recipients = overlaid(m.Recipients, again)
+		o.mark(ctx, m.ID, again)
+	}
 }
 
 func (o *Outbox) markFailed(err error) {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,8 +13,10 @@ import (
 // A recovery that arrives before its fault tells the opposite of the truth. So
 // before a mail is tried for a recipient, earlier ones that wait for another
 // attempt are tried for that recipient too, though their time has not come.
-// A mail that a server won't take on its own doesn't hold the later ones up: it
-// has had its attempt in the same round.
+// A mail that a server chokes on has its attempt in the same round, and the later
+// ones wait for it: where it hung, the server may have become well meanwhile, and
+// would take the later one now. Only where it has choked for long is it blamed, and
+// passed, now and then: it may stay so for five days.
 
 // waiting knows, for each address, which mails wait for another attempt and when
 // they were made.
@@ -38,6 +41,9 @@ func (w waiting) leave(address, id string) {
 type attempt struct {
 	mail health.Mail
 	to   []string
+	age  int // its place, the oldest first
+	// passes says that it comes before an earlier one for the same recipients.
+	passes bool
 }
 
 // mostWaiting bounds how many waiting mails are looked through.
@@ -83,7 +89,7 @@ func (o *Outbox) inOrder(ctx context.Context, due []health.Mail, now time.Time) 
 	attempts := make([]attempt, len(due))
 	early := map[string][]string{} // addresses, by the waiting mail that is to be tried for them
 	for i, m := range due {
-		attempts[i] = attempt{m, dueRecipients(m, now)}
+		attempts[i] = attempt{mail: m, to: dueRecipients(m, now)}
 		for _, address := range attempts[i].to {
 			for id, at := range o.waiting[address] {
 				if at.Before(m.At) && !slices.Contains(early[id], address) {
@@ -112,18 +118,153 @@ func (o *Outbox) inOrder(ctx context.Context, due []health.Mail, now time.Time) 
 				to = slices.DeleteFunc(to, func(address string) bool { return !queuedFor(m, address) })
 				slices.Sort(to)
 				if len(to) > 0 {
-					attempts = append(attempts, attempt{m, to})
+					attempts = append(attempts, attempt{mail: m, to: to})
 				}
 			}
 		}
 	}
 	slices.SortStableFunc(attempts, func(a, b attempt) int { return a.mail.At.Compare(b.mail.At) })
+	for i := range attempts {
+		attempts[i].age = i
+	}
 	if o.takesTurns() { // behind the oldest, which proves a server that is well again
-		slices.SortStableFunc(attempts[1:], func(a, b attempt) int {
-			return o.tried[a.mail.ID].Compare(o.tried[b.mail.ID])
-		})
+		o.inTurns(attempts[1:], now)
 	}
 	return o.stuckLast(attempts), nil
+}
+
+// byAge sorts attempts, the oldest first, so that none passes another.
+func byAge(attempts []attempt) []attempt {
+	for i := range attempts {
+		attempts[i].passes = false
+	}
+	slices.SortStableFunc(attempts, func(a, b attempt) int { return cmp.Compare(a.age, b.age) })
+	return attempts
+}
+
+// inTurns sorts attempts, which are in the order of their age: those that have waited
+// longest for a try come first, but none before an earlier one for the same address,
+// unless it may pass that.
+func (o *Outbox) inTurns(attempts []attempt, now time.Time) {
+	type line struct {
+		turn   time.Time // the latest in it
+		closed bool      // holds a mail that can't be passed
+	}
+	lines, turns, may := map[string]line{}, make(map[int]time.Time, len(attempts)), o.mayPass(now)
+	for i := range attempts {
+		a := &attempts[i]
+		turn := o.tried[a.mail.ID]
+		for _, to := range a.to {
+			switch l := lines[to]; {
+			case !turn.Before(l.turn):
+			case l.closed || !may:
+				turn, a.passes = l.turn, false
+			default:
+				a.passes = true
+			}
+		}
+		for _, to := range a.to {
+			if o.choked[a.mail.ID].blamed {
+				break
+			}
+			l := lines[to]
+			if l.turn.Before(turn) {
+				l.turn = turn
+			}
+			l.closed = l.closed || o.chokesFor(a.mail.ID, now) < blamedAfter
+			lines[to] = l
+		}
+		turns[a.age] = turn
+	}
+	slices.SortStableFunc(attempts, func(a, b attempt) int { return turns[a.age].Compare(turns[b.age]) })
+}
+
+// choking is how a mail breaks sessions, since it was answered last.
+type choking struct {
+	sessions int
+	since    time.Time
+	blamed   bool // a later one for the same recipients was answered
+}
+
+// choke notes that a mail has broken a session.
+func (o *Outbox) choke(id string, began time.Time) choking {
+	c := o.choked[id]
+	if c.sessions++; c.sessions == 1 {
+		c.since = began
+	}
+	o.choked[id] = c
+	return c
+}
+
+// blame blames the mails that another one has passed: the server answers, though not
+// for them. Nobody waits for them any more.
+func (o *Outbox) blame(passed attempt, others []attempt) {
+	for _, a := range others {
+		shared := slices.ContainsFunc(a.to, func(to string) bool { return slices.Contains(passed.to, to) })
+		if c, chokes := o.choked[a.mail.ID]; chokes && shared && a.age < passed.age {
+			c.blamed = true
+			o.choked[a.mail.ID] = c
+		}
+	}
+}
+
+// chokesFor is for how long a mail has broken sessions.
+func (o *Outbox) chokesFor(id string, now time.Time) time.Duration {
+	if c, chokes := o.choked[id]; chokes {
+		return now.Sub(c.since)
+	}
+	return 0
+}
+
+const (
+	// blamedAfter is how long a mail breaks sessions before it can be passed by later
+	// ones for the same recipients. Before that the server is blamed.
+	blamedAfter = 10 * time.Minute
+	// passEvery is how often one of them is tried behind it where they break sessions
+	// too. A server may become well just while the earlier one hangs, and the later one
+	// is read first then: that should hardly ever happen.
+	passEvery = 30 * time.Minute
+)
+
+// mayPass says whether a mail may be tried although an earlier one for the same
+// recipients waits, which has choked for long.
+func (o *Outbox) mayPass(now time.Time) bool {
+	return now.Sub(o.notPassed) >= passEvery
+}
+
+// holds are the addresses of mails that have broken a session in this round.
+type holds struct {
+	since map[string]time.Time // when the latest of them for an address began to break sessions
+	began time.Time            // the latest attempt
+	lost  error
+	back  bool // a mail was held back
+}
+
+func (h *holds) hold(to []string, by choking, began time.Time, lost error) {
+	if len(to) == 0 || by.blamed {
+		return
+	}
+	if h.since == nil {
+		h.since = map[string]time.Time{}
+	}
+	for _, address := range to {
+		h.since[address] = by.since
+	}
+	h.began, h.lost = began, lost
+}
+
+// notHeld takes away those recipients of an attempt for whom it has to wait for an
+// earlier mail that has just broken a session.
+func (o *Outbox) notHeld(a *attempt, to []string, held *holds, now time.Time) []string {
+	may := o.mayPass(now)
+	return slices.DeleteFunc(to, func(address string) bool {
+		since, waits := held.since[address]
+		if waits && may && now.Sub(since) >= blamedAfter {
+			a.passes, waits = true, false
+		}
+		held.back = held.back || waits
+		return waits
+	})
 }
 
 // stuckAfter is how many sessions have to be lost over a recipient, in a row, before
@@ -161,10 +302,10 @@ func (o *Outbox) stuckLast(attempts []attempt) []attempt {
 			}
 		}
 		if len(free) > 0 {
-			first = append(first, attempt{a.mail, free})
+			first = append(first, attempt{a.mail, free, a.age, a.passes})
 		}
 		if len(stuck) > 0 {
-			last = append(last, attempt{a.mail, stuck})
+			last = append(last, attempt{a.mail, stuck, a.age, a.passes})
 		}
 	}
 	return append(first, last...)
@@ -176,8 +317,8 @@ func (o *Outbox) stuckLast(attempts []attempt) []attempt {
 const chokedOften = 5
 
 func (o *Outbox) takesTurns() bool {
-	for _, n := range o.choked {
-		if n >= chokedOften {
+	for _, c := range o.choked {
+		if c.sessions >= chokedOften {
 			return true
 		}
 	}

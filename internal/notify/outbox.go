@@ -24,6 +24,9 @@ type Store interface {
 	MarkMail(ctx context.Context, id string, recipients []health.Recipient) error
 	// MailCounts counts what is kept, by fate, for people to see.
 	MailCounts(ctx context.Context) (queued, sent, failed int, oldestQueued time.Time, err error)
+	// LastFailedMail gives the mail and the one recipient whose delivery was given
+	// up last, false where there is none.
+	LastFailedMail(ctx context.Context) (m health.Mail, found bool, err error)
 }
 
 // Times of the outbox's work.
@@ -54,15 +57,18 @@ type Outbox struct {
 	tried      map[string]time.Time          // when a mail that has broken a session was tried last
 	waiting    waiting                       // for another attempt; nil until the store has told
 	unsaved    map[string][]health.Recipient // marks that the store has not taken yet, by mail
+	settled    map[string][]health.Recipient // done with in this run, by mail
+	settledIDs []string                      // of those mails, in their order
 	markTries  int                           // in a row that failed
 	markNext   time.Time
 	markErr    string
-	postponed  time.Time      // no connection is made before: the server as a whole fails
-	openTries  int            // in a row that failed
-	storeTries int            // in a row that failed
-	breaks     int            // sessions lost in a row
-	choked     map[string]int // sessions lost over a mail, by mail
-	stuck      map[string]int // sessions lost over a recipient in a row, by address
+	postponed  time.Time          // no connection is made before: the server as a whole fails
+	openTries  int                // in a row that failed
+	storeTries int                // in a row that failed
+	breaks     int                // sessions lost in a row
+	choked     map[string]choking // by mail
+	notPassed  time.Time          // when a mail that was tried before an earlier one broke a session too
+	stuck      map[string]int     // sessions lost over a recipient in a row, by address
 
 	mu     sync.Mutex
 	status OutboxStatus
@@ -77,6 +83,7 @@ type OutboxStatus struct {
 	LastSent             time.Time // zero: none in this run
 	LastError            string    // of delivery; empty when the latest attempt went well
 	LastErrorAt          time.Time
+	LastFailure          Failure // zero: no delivery was given up as far back as mail is kept
 	// UndeliverableSince is when mail that can still be sent began to reach nobody,
 	// in this run or an earlier one; zero while it reaches people, has not been
 	// tried, or there is none.
@@ -85,12 +92,21 @@ type OutboxStatus struct {
 	Unsaved            int    // mails whose marks are only in memory
 }
 
+// Failure is a delivery that was given up.
+type Failure struct {
+	At      time.Time
+	Subject string // of the mail
+	Address string // of the recipient
+	Text    string // the server's words, or why it wasn't reached
+}
+
 // NewOutbox makes an outbox that sends through sessions opened by open, such as
 // [SMTP.Open].
 func NewOutbox(store Store, open func(ctx context.Context) (Session, error), log logrus.FieldLogger) *Outbox {
 	return &Outbox{
 		store: store, open: open, log: log,
-		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, choked: map[string]int{}, stuck: map[string]int{}, tried: map[string]time.Time{},
+		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, settled: map[string][]health.Recipient{},
+		choked: map[string]choking{}, stuck: map[string]int{}, tried: map[string]time.Time{},
 	}
 }
 
@@ -181,6 +197,13 @@ func (o *Outbox) count(ctx context.Context) error {
 	queued, sent, failed, oldest, err := o.store.MailCounts(ctx)
 	if err != nil {
 		return fmt.Errorf("count mails: %w", err)
+	}
+	m, found, err := o.store.LastFailedMail(ctx)
+	if err != nil {
+		return fmt.Errorf("look for the mail that failed last: %w", err)
+	}
+	if found {
+		o.gaveUp(m, m.Recipients[0])
 	}
 	o.update(func(s *OutboxStatus) {
 		s.Queued, s.Sent, s.Failed, s.OldestQueued = queued, sent, failed, oldest

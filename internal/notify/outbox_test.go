@@ -119,6 +119,19 @@ func (s *fakeStore) MailCounts(context.Context) (queued, sent, failed int, oldes
 	return queued, sent, failed, oldest, s.broken
 }
 
+func (s *fakeStore) LastFailedMail(context.Context) (last health.Mail, found bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.queued() {
+		for _, r := range m.Recipients {
+			if r.Fate == health.Failed && (!found || !r.Done.Before(last.Recipients[0].Done)) {
+				last, found = health.Mail{ID: m.ID, Subject: m.Subject, Recipients: []health.Recipient{r}}, true
+			}
+		}
+	}
+	return last, found, s.broken
+}
+
 // fates sums the store up: "m1: a sent, b queued; m2: …".
 func (s *fakeStore) fates() string {
 	s.mu.Lock()
@@ -341,6 +354,45 @@ func TestARecipientRefusedDoesNotKeepTheOthers(t *testing.T) {
 	})
 }
 
+// What was given up last is known until something else is, also from an earlier run
+// and while the store can't take it.
+func TestTheLastFailureStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		earlier := queuedMail("m0", time.Now().Add(-time.Hour), "a")
+		earlier.Subject = "before"
+		earlier.Recipients[0] = failed(earlier.Recipients[0], time.Now().Add(-time.Minute), "550 before")
+		store := newFakeStore(earlier)
+		server := &fakeServer{send: func(_ context.Context, _, to string) (Result, bool) {
+			if to == "gone" {
+				return Result{Outcome: Refused, Text: "550 no such user"}, true
+			}
+			return Result{Outcome: Sent}, true
+		}}
+		o, _, stop := running(t, store, server)
+		defer stop()
+		is := func(when string, want Failure) {
+			t.Helper()
+			synctest.Wait()
+			if got := o.Status().LastFailure; got != want {
+				t.Errorf("%s: %+v, want %+v", when, got, want)
+			}
+		}
+		is("of an earlier run", Failure{time.Now().Add(-time.Minute), "before", "a", "550 before"})
+		store.fail(nil, errors.New("disk full"))
+		m := queuedMail("m1", time.Now(), "gone", "fine")
+		m.Subject = "now"
+		store.add(m)
+		o.Wake()
+		now := Failure{time.Now(), "now", "gone", "550 no such user"}
+		is("not stored yet", now)
+		store.fail(nil, nil)
+		elapse(time.Minute)
+		store.add(queuedMail("m2", time.Now(), "fine"))
+		o.Wake()
+		is("after a success", now)
+	})
+}
+
 func TestAServerThatIsDownPostponesEverythingByOneWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -416,8 +468,9 @@ func TestDeliveryFollowsWithinAMinuteOfRecovery(t *testing.T) {
 func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("bad1", time.Now(), "a"), queuedMail("bad2", time.Now(), "a"), queuedMail("bad3", time.Now(), "a"))
+		down := false
 		server := &fakeServer{send: func(_ context.Context, id, _ string) (Result, bool) {
-			if strings.HasPrefix(id, "bad") {
+			if down || strings.HasPrefix(id, "bad") {
 				time.Sleep(30 * time.Second)
 				return Result{}, false
 			}
@@ -425,7 +478,7 @@ func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 		}}
 		o, _, stop := running(t, store, server)
 		defer stop()
-		elapse(20 * time.Minute) // each has been blamed by then
+		elapse(2 * time.Hour) // each has been blamed by then
 		if o.Status().UndeliverableSince.IsZero() {
 			t.Error("nobody is reached, and that doesn't show")
 		}
@@ -433,10 +486,22 @@ func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 			id := fmt.Sprintf("good%d", i)
 			store.add(queuedMail(id, time.Now(), "a"))
 			o.Wake()
+			if i == 0 { // until then the server takes nothing, and may be what fails
+				elapse(passEvery)
+			}
 			elapse(2 * time.Minute)
 			if store.recipient(id, "a").Fate != health.Sent {
 				t.Errorf("%s waits behind what can't be sent", id)
 			}
+		}
+		server.set(func() { down = true })
+		store.add(queuedMail("late", time.Now(), "a"))
+		o.Wake()
+		elapse(8 * time.Minute)
+		server.set(func() { down = false })
+		elapse(5 * time.Minute) // each of those is tried again first
+		if store.recipient("late", "a").Fate != health.Sent {
+			t.Error("it is known who is to blame, and one waits for them after an outage")
 		}
 	})
 }
@@ -557,6 +622,40 @@ func TestAMarkOfAMailThatIsGoneIsForgotten(t *testing.T) {
 		elapse(2 * time.Minute)
 		if s := o.Status(); s.Unsaved != 0 || s.StoreError != "" || !strings.Contains(log.String(), "no longer waits") {
 			t.Errorf("%+v\n%s", s, log)
+		}
+	})
+}
+
+// An older copy of the store is put in its place, in which a mail that was sent is
+// queued still: it is marked anew, and nobody has it twice.
+func TestAnOlderStoreSendsNothingTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := queuedMail("m1", time.Now(), "a", "b", "c")
+		store := newFakeStore(old)
+		server := &fakeServer{send: func(_ context.Context, _, to string) (Result, bool) {
+			if to == "b" {
+				return Result{Outcome: Retry, Text: "450 later"}, true
+			}
+			return Result{Outcome: Sent}, true
+		}}
+		o, log, stop := running(t, store, server)
+		defer stop()
+		elapse(time.Minute)
+		server.set(func() { server.send = nil })
+		store.add(old, queuedMail("m2", time.Now(), "a"))
+		o.Wake()
+		elapse(time.Minute)
+		if got := strings.Join(server.arrived, ", "); got != "m1 a, m1 c, m1 b, m2 a" {
+			t.Errorf("sent %s", got)
+		}
+		if got := store.fates(); got != "m1: a sent, b sent, c sent; m2: a sent" || strings.Count(log.String(), "earlier state") != 1 {
+			t.Errorf("%s\n%s", got, log)
+		}
+		for n := range mostSettled {
+			o.settle(fmt.Sprint(n), []health.Recipient{{Address: "a", Fate: health.Sent}})
+		}
+		if len(o.settled) != mostSettled || len(o.settledIDs) != mostSettled || o.settled["m1"] != nil {
+			t.Errorf("%d mails are remembered, and %d in their order", len(o.settled), len(o.settledIDs))
 		}
 	})
 }

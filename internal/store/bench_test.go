@@ -94,6 +94,9 @@ func BenchmarkOutbox(b *testing.B) {
 		if queued, _, _, _, err := s.MailCounts(b.Context()); queued != 5 || err != nil {
 			b.Fatal(queued, err)
 		}
+		if _, found, err := s.LastFailedMail(b.Context()); found || err != nil {
+			b.Fatal(found, err)
+		}
 	}
 }
 

@@ -60,7 +60,14 @@ func TestFirstVersionsFile(t *testing.T) {
 		MustSQL(t, path, `INSERT INTO events (experiment, seq, at, healthy, jump_ok, stream_ok, issues) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			e.Experiment, n, store.Nanos(e.When), e.Healthy, e.JumpOK, streamOK, issues)
 	}
+	MustSQL(t, path, `INSERT INTO mails (mail_id, at, sender, subject, raw) VALUES ('1@lab', 1, '', '', x'')`)
+	for n, fate := range []string{"sent", "failed", "sent", "queued"} {
+		MustSQL(t, path, `INSERT INTO recipients (mail, position, address, fate, attempts, next, done, last_err) VALUES (1, ?1, ?1, ?2, 1, 0, 1, '')`, n, fate)
+	}
 	s := MustOpen(t, path, store.Options{})
+	if queued, sent, failed, _, err := s.MailCounts(t.Context()); queued != 1 || sent != 2 || failed != 1 || err != nil {
+		t.Errorf("%d queued, %d sent, %d failed, %v", queued, sent, failed, err)
+	}
 	want := []health.Event{event("pend00", 3), event("pend00", 2), event("pend00", 1)}
 	want[0].TunnelOK = nil // that version knew of no tunnels
 	same(t, "events", MustEvents(t, s, "pend00"), want)

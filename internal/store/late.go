@@ -242,6 +242,11 @@ func (l *Late) MailCounts(ctx context.Context) (queued, sent, failed int, oldest
 	return l.now.Load().MailCounts(ctx)
 }
 
+// LastFailedMail implements Store.
+func (l *Late) LastFailedMail(ctx context.Context) (health.Mail, bool, error) {
+	return l.now.Load().LastFailedMail(ctx)
+}
+
 // Close implements Store. It waits for an attempt to open the file that is under
 // way.
 func (l *Late) Close() error {

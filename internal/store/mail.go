@@ -142,13 +142,33 @@ func (s *SQLite) MailCounts(ctx context.Context) (queued, sent, failed int, olde
 	var oldest int64
 	err = s.read(ctx, func(r *reader) error {
 		return r.one(ctx, `SELECT
-			(SELECT count(*) FROM recipients WHERE fate = 'queued'),
-			(SELECT count(*) FROM recipients WHERE fate = 'sent'),
-			(SELECT count(*) FROM recipients WHERE fate = 'failed'),
+			(SELECT recipients FROM fates WHERE fate = 'queued'),
+			(SELECT recipients FROM fates WHERE fate = 'sent'),
+			(SELECT recipients FROM fates WHERE fate = 'failed'),
 			coalesce((SELECT min(at) FROM mails WHERE id IN (SELECT mail FROM recipients WHERE fate = 'queued')), 0)`,
 			nil, &queued, &sent, &failed, &oldest)
 	})
 	return queued, sent, failed, fromNanos(oldest), err
+}
+
+// LastFailedMail implements Store.
+func (s *SQLite) LastFailedMail(ctx context.Context) (m health.Mail, found bool, err error) {
+	err = s.read(ctx, func(r *reader) error {
+		m, found = health.Mail{}, false // a read that failed is tried again
+		return each(ctx, r, func(rows *sql.Rows) error {
+			to := health.Recipient{Fate: health.Failed}
+			var at, done int64
+			if err := rows.Scan(&m.ID, &at, &m.From, &m.Subject, &to.Address, &to.Attempts, &done, &to.LastErr); err != nil {
+				return err
+			}
+			m.At, to.Done = fromNanos(at), fromNanos(done)
+			m.Recipients, found = []health.Recipient{to}, true
+			return nil
+		}, `SELECT m.mail_id, m.at, m.sender, m.subject, r.address, r.attempts, r.done, r.last_err
+			FROM recipients AS r JOIN mails AS m ON m.id = r.mail
+			WHERE r.fate = 'failed' ORDER BY r.done DESC, r.mail DESC, r.position DESC LIMIT 1`)
+	})
+	return m, found, err
 }
 
 // MarkMail implements Store.

@@ -148,6 +148,26 @@ func (m *Memory) MailCounts(ctx context.Context) (queued, sent, failed int, olde
 	return queued, sent, failed, oldestQueued, nil
 }
 
+// LastFailedMail implements Store.
+func (m *Memory) LastFailedMail(ctx context.Context) (last health.Mail, found bool, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return last, false, err
+	}
+	for _, r := range m.mails {
+		for _, to := range r.Recipients {
+			if to.Fate == health.Failed && (!found || nanos(to.Done) >= nanos(last.Recipients[0].Done)) {
+				last, found = health.Mail{
+					ID: r.ID, At: r.At, From: r.From, Subject: r.Subject,
+					Recipients: []health.Recipient{{Address: to.Address, Fate: to.Fate, Attempts: to.Attempts, Done: to.Done, LastErr: to.LastErr}},
+				}, true
+			}
+		}
+	}
+	return last, found, nil
+}
+
 // MarkMail implements Store.
 func (m *Memory) MarkMail(ctx context.Context, id string, recipients []health.Recipient) error {
 	if err := checkRecipients(recipients); err != nil {

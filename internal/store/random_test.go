@@ -116,7 +116,8 @@ func agree(t *testing.T, a, b store.Store, now time.Time) {
 	type counts struct {
 		queued, sent, failed int
 		oldest, next         time.Time
-		any                  bool
+		any, anyFailed       bool
+		lastFailed           health.Mail
 	}
 	count := func(s store.Store) (c counts) {
 		var err error
@@ -124,6 +125,9 @@ func agree(t *testing.T, a, b store.Store, now time.Time) {
 			t.Fatal(err)
 		}
 		if c.next, c.any, err = s.NextMail(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if c.lastFailed, c.anyFailed, err = s.LastFailedMail(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return c

@@ -98,6 +98,10 @@ type Store interface {
 	// when nobody is.
 	MailCounts(ctx context.Context) (queued, sent, failed int, oldestQueued time.Time, err error)
 
+	// LastFailedMail gives the delivery that was given up last, of the mails kept: a
+	// mail without its bytes and with that one recipient. False where there is none.
+	LastFailedMail(ctx context.Context) (m health.Mail, found bool, err error)
+
 	// Close gives everything back. A write under way is finished first. Later
 	// calls of other methods return ErrClosed.
 	Close() error

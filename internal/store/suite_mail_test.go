@@ -18,7 +18,14 @@ func TestOutbox(t *testing.T) {
 				t.Errorf("%s: next mail at %v, %t, %v", when, next, ok, err)
 			}
 		}
+		noFailure := func(when string) {
+			t.Helper()
+			if m, found, err := s.LastFailedMail(t.Context()); found || err != nil {
+				t.Errorf("%s: failed last %+v, %v", when, m, err)
+			}
+		}
 		noNext("empty")
+		noFailure("empty")
 		first, second := mail("1@lab", t0, "a@x", "b@x"), mail("2@lab", t0.Add(time.Minute), "a@x")
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{first}})
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{second}})
@@ -46,6 +53,8 @@ func TestOutbox(t *testing.T) {
 			t.Errorf("counts: %d queued since %v, %d sent, %d failed, %v", q, oldest, n, f, err)
 		}
 
+		noFailure("none has failed")
+
 		// It fails for good.
 		gone := health.Recipient{Address: "b@x", Fate: health.Failed, Attempts: 2, Done: t0.Add(time.Hour), LastErr: "550 no"}
 		MustMark(t, s, "1@lab", gone)
@@ -59,6 +68,17 @@ func TestOutbox(t *testing.T) {
 		q, n, f, oldest, err = s.MailCounts(t.Context())
 		if q != 0 || n != 2 || f != 1 || !oldest.IsZero() || err != nil {
 			t.Errorf("counts: %d queued since %v, %d sent, %d failed, %v", q, oldest, n, f, err)
+		}
+		last, found, err := s.LastFailedMail(t.Context())
+		if !found || err != nil {
+			t.Errorf("failed last: %t, %v", found, err)
+		}
+		want := health.Mail{ID: "1@lab", At: first.At, From: first.From, Subject: first.Subject, Recipients: []health.Recipient{gone}}
+		same(t, "failed last", last, want)
+		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("4@lab", t0, "a@x")}})
+		MustMark(t, s, "4@lab", health.Recipient{Address: "a@x", Fate: health.Failed, Done: t0.Add(time.Minute)})
+		if last, _, err = s.LastFailedMail(t.Context()); last.ID != "1@lab" || err != nil {
+			t.Errorf("failed last: %+v, %v, want the one that was given up last", last, err)
 		}
 	})
 }

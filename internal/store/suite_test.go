@@ -160,6 +160,9 @@ func TestOldThingsAreDropped(t *testing.T) {
 		same(t, "mails before the time", ids(), []string{"failed@lab", "half@lab", "sent@lab"})
 		MustCommit(t, s, store.Commit{At: at(11), Records: []health.Record{record("back", 2)}})
 		same(t, "mails after the time: the one still queued", ids(), []string{"half@lab"})
+		if queued, sent, failed, _, err := s.MailCounts(t.Context()); queued != 1 || sent != 1 || failed != 0 || err != nil {
+			t.Errorf("%d queued, %d sent, %d failed, %v: those of dropped mails are counted", queued, sent, failed, err)
+		}
 		if _, err := s.Mail(t.Context(), "sent@lab"); !errors.Is(err, store.ErrUnknownMail) {
 			t.Errorf("a dropped mail can be read: %v", err)
 		}
@@ -251,6 +254,7 @@ func TestClosedStore(t *testing.T) {
 		_, due := s.DueMail(ctx, t0, 1)
 		_, _, next := s.NextMail(ctx)
 		_, _, _, _, counts := s.MailCounts(ctx)
+		_, _, failed := s.LastFailedMail(ctx)
 		_, _, find := s.FindEvents(ctx, store.EventQuery{}, 1, "")
 		_, history := s.History(ctx, "a", t0, t0)
 		_, _, audit := s.Audit(ctx, 1, "")
@@ -259,7 +263,7 @@ func TestClosedStore(t *testing.T) {
 		for _, everybody = range s.AllHistory(ctx, t0, t0) {
 		}
 		for i, err := range []error{s.Commit(ctx, store.Commit{Forgotten: []string{"a"}}), s.MarkMail(ctx, "a", nil),
-			s.Alive(ctx, t0), kept, events, mails, one, due, next, counts, find, history, audit, watched, everybody} {
+			s.Alive(ctx, t0), kept, events, mails, one, due, next, counts, failed, find, history, audit, watched, everybody} {
 			if !errors.Is(err, store.ErrClosed) {
 				t.Errorf("call %d: %v", i, err)
 			}
