@@ -18,7 +18,7 @@ cache=$(go env GOCACHE)/fuzz
 one() { # package's folder, target
 	local folder=$1 target=$2 log result kept=0 path name
 	log=$dir/${folder//\//-}-$target.log
-	if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" -parallel 1 "./$folder" >"$log" 2>&1; then
+	if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" -fuzzminimizetime 20x -parallel 1 "./$folder" >"$log" 2>&1; then
 		echo "FOUND $folder $target: $log"
 		return 1
 	fi

@@ -3,6 +3,7 @@ package health
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,16 +49,47 @@ func (x *experiment) record() Record {
 	if x.keptState != "" {
 		r.State, r.Since = x.keptState, x.keptSince
 	}
-	if x.jump.judged {
-		r.JumpOK, r.JumpSince = x.jump.ok, x.jump.since
-	}
-	for _, s := range x.streams {
-		if s.judged {
-			r.Streams = append(r.Streams, StreamRecord{Topic: s.topic, OK: s.ok, Missing: s.missing, Since: s.since, LastActive: s.lastActive})
-		}
-	}
+	r.JumpOK, r.JumpSince = x.toldJump()
+	r.Streams = x.streamRecords()
 	r.Tunnels = x.tunnelRecords()
 	return r
+}
+
+// toldJump is the verdict on jump that is kept. Verdicts go with the events: while the
+// experiment is in its grace, or leaves, no event tells of a new one. The one that was
+// told before is kept then, and where there is none, nothing: the next run tells what it
+// finds.
+func (x *experiment) toldJump() (ok bool, since time.Time) {
+	j := &x.jump
+	switch noted, unwell := x.noted[subject{code: MissingJump}]; {
+	case unwell && j.ok:
+		return false, noted.Since
+	case !j.judged || !unwell && !j.ok:
+		return false, time.Time{}
+	}
+	return j.ok, j.since
+}
+
+// streamRecords are what is kept of the experiment's streams, by the same rule. A stream
+// that was told to be unwell and is gone by now is kept too, until an event has told that.
+func (x *experiment) streamRecords() (records []StreamRecord) {
+	for _, s := range x.streams {
+		r := StreamRecord{Topic: s.topic, OK: s.ok, Missing: s.missing, Since: s.since, LastActive: s.lastActive}
+		switch noted, unwell := x.noted[subject{UnhealthyStream, s.topic}]; {
+		case unwell && (!s.judged || s.ok):
+			r.OK, r.Missing, r.Since = false, noted.Code == MissingRequired, noted.Since
+		case !s.judged || !unwell && !s.ok:
+			continue
+		}
+		records = append(records, r)
+	}
+	for about, i := range x.noted {
+		if about.code == UnhealthyStream && x.stream(about.name) == nil {
+			records = append(records, StreamRecord{Topic: about.name, Missing: i.Code == MissingRequired, Since: i.Since})
+		}
+	}
+	slices.SortFunc(records, func(a, b StreamRecord) int { return strings.Compare(a.Topic, b.Topic) })
+	return records
 }
 
 // restore takes up what an earlier run kept. What makes no sense is left out:

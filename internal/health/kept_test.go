@@ -3,6 +3,7 @@ package health_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 func FuzzKept(f *testing.F) {
 	w, _ := troubled(f, epoch)
 	f.Add([]byte(looks(w.kept)), uint8(60))
+	for i, text := range keptInABusyHour(f) {
+		f.Add([]byte(text), uint8(20*i))
+	}
 	f.Add([]byte(`{}`), uint8(0))
 	f.Add([]byte(`{"Records":[{"name":"pend00","assessed":true,"flapping":"2026-11-20T22:00:00Z","told":[{"code":"flapping","experiment":"x"},{"code":"missing_jump","experiment":"x"},{"code":"?","experiment":"x"}],"streams":[{"topic":"pend00-st-data"},{"topic":"pend00-st-data","ok":true},{"topic":"elsewhere"}],"unsteady":["b","a","a"],"events":-3},{"name":"pend00"},{"name":""}]}`), uint8(1))
 	f.Add([]byte(`{"System":{"told":[{"code":"no_reports","subject":"relay"},{"code":"no_reports","subject":"moon"},{"code":"book_silent","subject":"book"}],"cadence":{"relay":9223372036854775807,"jump":-1,"book":5},"resources":[{"name":"r","stub":"pend00","required":["pend00-st-data","pend00-st-data"]},{"name":"r","stub":"spin30"},{"name":"","stub":"x"}]}}`), uint8(255))
@@ -30,6 +34,81 @@ func FuzzKept(f *testing.F) {
 			t.Error(fault)
 		}
 	})
+}
+
+// keptInABusyHour is what was kept of a laboratory at some moments of an hour in which
+// everything happens that is kept.
+func keptInABusyHour(f *testing.F) (kept []string) {
+	f.Helper()
+	w := newWorld()
+	w.cfg.FlapEvents, w.cfg.RemindEvery, w.tickEvery = 3, 5*time.Minute, 5*time.Second
+	w.schedule()
+	w.addResource("r-pend00", "pend00", "st-data", "st-video")
+	w.addResource("r-spin30", "spin30", "st-data")
+	for _, r := range w.resources {
+		w.hosts[r.Stub] = true
+		for _, topic := range r.Required {
+			w.connect(topic)
+		}
+	}
+	run := func(d time.Duration) { w.run(d, func(health.Decision) {}) }
+	says := func(words ...string) {
+		if _, err := w.tunnel(words); err != nil {
+			f.Fatal(err)
+		}
+	}
+	person := func(a health.Act) {
+		a.At, a.By, a.Text = w.now, "anna", "rewiring"
+		if a.Kind == health.ActHold {
+			w.hold(a, a.Experiment)
+			return
+		}
+		w.step(a)
+	}
+	keep := func() { kept = append(kept, looks(w.kept)) }
+	w.start()
+	w.query()
+	says("leeds/tunnel-pend00", "pend00", "required", "ready")
+	says("leeds/tunnel-pend00/york", "pend00", "ready")
+	says("leeds/b", "spin30", "ready")
+	run(3 * time.Minute)
+	says("leeds/tunnel-pend00", "pend00", "required", "failed")
+	says("leeds/tunnel-pend00/york", "pend00", "closed")
+	w.conns["pend00-st-video"] = nil
+	run(time.Minute)
+	person(health.Act{Kind: health.ActAck, Experiment: "pend00"})
+	person(health.Act{Kind: health.ActSilence, Experiment: "pend00", Until: w.now.Add(time.Hour)})
+	person(health.Act{Kind: health.ActHold, Experiment: "spin30"})
+	keep()
+	for range 2 { // a tunnel, a stream and a host that flap together
+		says("leeds/b", "spin30", "failed")
+		w.conns["spin30-st-data"], w.hosts["spin30"] = nil, false
+		run(time.Minute)
+		says("leeds/b", "spin30", "ready")
+		w.connect("spin30-st-data")
+		w.hosts["spin30"] = true
+		run(time.Minute)
+	}
+	keep()
+	w.cfg.GroupWait = time.Minute
+	w.schedule() // another run, and in its grace all is well again
+	w.start()
+	w.query()
+	says("leeds/tunnel-pend00", "pend00", "required", "ready")
+	w.connect("pend00-st-video")
+	run(30 * time.Second)
+	person(health.Act{Kind: health.ActUnack, Experiment: "pend00"})
+	person(health.Act{Kind: health.ActSetMaintenance, Window: &health.Window{
+		ID: "w1", Names: []string{"spin*"}, Reason: "lecture", Bookings: health.BookingsClose, From: w.now,
+		Weekly: &health.Weekly{Days: []string{"fri"}, Start: "21:00", End: "23:30", Zone: "Europe/London"},
+	}})
+	keep()
+	for _, what := range []string{"tunnels", "client", "missing", "holds", "silence", "ack", "flapping", "unsteady", "told", "untold", "windows", "weekly", "reminded", "cadence"} {
+		if !strings.Contains(strings.Join(kept, ""), `"`+what+`":`) {
+			f.Fatalf("nothing is kept in this laboratory under %q", what)
+		}
+	}
+	return kept
 }
 
 // TestKept is the same with records that look like ours and make no sense together.
@@ -117,7 +196,7 @@ func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 	w.cfg.Startup = time.Duration(startup) * time.Second
 	w.cfg.FlapEvents, w.cfg.RemindEvery = int(startup%4)-1, 3*time.Minute
 	w.now, w.kept = epoch.Add(time.Hour), kept
-	w.tickEvery = 7 * time.Second
+	w.relayEvery, w.jumpEvery, w.tickEvery = 10*time.Second, 9*time.Second, 11*time.Second // as rare as no window minds
 	w.schedule()
 	w.hosts["pend00"] = true
 	for _, r := range kept.Records {
@@ -137,6 +216,7 @@ func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 		w.start()
 		looks(w.engine.Snapshot())
 		w.query()
+		w.step(health.Tunnels{At: w.now, Reports: saidOfTunnels(kept, w.now)})
 		w.run(5*time.Minute, func(health.Decision) {})
 		w.conns, w.relayMute = map[string][]*wire{}, !w.relayMute
 		w.run(5*time.Minute, func(health.Decision) {})
@@ -157,4 +237,48 @@ func startsFrom(kept health.Kept, startup uint8) (faults []string) {
 		faults = append(faults, "experiments are shown out of order, or twice")
 	}
 	return faults
+}
+
+// saidOfTunnels is something that was heard of every tunnel that is kept before the
+// restart, and something that is said of some of them now.
+func saidOfTunnels(kept health.Kept, now time.Time) (reports []health.TunnelReport) {
+	states := []health.TunnelState{health.TunnelReady, health.TunnelFailed, health.TunnelClosed, health.TunnelRunning}
+	for _, r := range kept.Records {
+		for i, t := range r.Tunnels {
+			report := health.TunnelReport{
+				Source: t.Source, Service: t.Service, Client: t.Client, Experiment: r.Name, Required: t.Required,
+				At: now.Add(-time.Minute), State: states[i%len(states)], Restored: true,
+			}
+			reports = append(reports, report)
+			if i%3 == 0 {
+				report.At, report.State, report.Restored = now, states[(i/3+1)%len(states)], false
+				reports = append(reports, report)
+			}
+		}
+	}
+	return reports
+}
+
+// What was told of streams that are gone by now is kept in one order, whatever map it was
+// remembered in.
+func TestKeptOfStreamsThatAreGone(t *testing.T) {
+	w := newWorld()
+	w.addResource("r-pend00", "pend00", "st-data")
+	w.addResource("s-pend00", "pend00", "a", "b", "c", "d", "e", "f", "g", "h")
+	w.hosts["pend00"] = true
+	w.connect("pend00-st-data")
+	w.start()
+	w.query()
+	w.run(2*time.Minute, func(health.Decision) {})
+	w.start()
+	delete(w.resources, "s-pend00")
+	w.query()
+	w.run(20*time.Second, func(health.Decision) {})
+	d := w.step(health.Act{At: w.now, Kind: health.ActSilence, By: "anna", Experiment: "pend00", Until: w.now.Add(time.Minute)})[0]
+	if len(d.Records) != 1 || len(d.Records[0].Streams) != 9 {
+		t.Fatalf("one stream is ok, eight were told to be missing and are gone; this is kept: %s", looks(d.Records))
+	}
+	if !slices.IsSortedFunc(d.Records[0].Streams, func(a, b health.StreamRecord) int { return strings.Compare(a.Topic, b.Topic) }) {
+		t.Errorf("kept out of order: %s", looks(d.Records[0].Streams))
+	}
 }

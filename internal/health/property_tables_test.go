@@ -174,7 +174,8 @@ func (p *play) wishesAreAllowed(d health.Decision, s *health.Snapshot) {
 func (p *play) calm() {
 	w := p.w
 	w.relayMute, w.jumpMute, w.bookDown, w.bookSlow, w.bookStubborn = false, false, false, false, false
-	w.tickEvery = 7 * time.Second // frames come as often, and most of a script's steps are here
+	// Most of a script's steps are here: as rare as no window minds.
+	w.relayEvery, w.jumpEvery, w.tickEvery = 10*time.Second, 9*time.Second, 11*time.Second
 	w.step(health.Link{At: w.now, Source: health.Relay, Up: true})
 	w.step(health.Link{At: w.now, Source: health.Jump, Up: true})
 	p.leaveBe()

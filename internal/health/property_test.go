@@ -18,11 +18,12 @@ import (
 	"labstatus/internal/health"
 )
 
-// TestMain sets what the command line may still change: enough scripts for every
-// day (-rapid.checks=10000 for a night), and no files in testdata, which is for
-// stories; a failure prints its seed.
+// TestMain sets what the command line may still change: enough scripts of each property
+// for every day, which with -race are most of what this package's tests cost
+// (-rapid.checks=1000 after a change of the engine, 10000 for a night), and no files in
+// testdata, which is for stories; a failure prints its seed.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "60", "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": "35", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
@@ -136,6 +137,49 @@ func (p *play) begin() {
 	p.started, p.before, p.lines = p.w.now, p.w.engine.Snapshot(), map[string]health.StateChange{}
 }
 
+// keepsWhatWasTold: whatever has been seen, what is kept is what the latest event said,
+// so that a restart at this moment tells all that has changed since, and no more.
+func keepsWhatWasTold(t *rapid.T, cfg health.Config, d health.Decision, events map[string][]string) {
+	if len(d.Records) == 0 {
+		return
+	}
+	next := health.New(cfg, d.At, health.Kept{Records: d.Records}).Snapshot()
+	for _, k := range d.Records {
+		r, said := next.Find(k.Name), events[k.Name]
+		if wrong := wrongWith(r); !slices.Equal(wrong, said) {
+			t.Fatalf("%s: after a restart %q would be wrong with %s, and the latest event said %q", offset(d.At), wrong, r.Name, said)
+		}
+		for _, s := range k.Streams {
+			if s.OK == slices.Contains(said, s.Topic) {
+				t.Fatalf("%s: of %s it is kept that ok=%v, and the latest event of %s said %q", offset(d.At), s.Topic, s.OK, r.Name, said)
+			}
+		}
+		for _, s := range r.Tunnels {
+			if s.OK == slices.Contains(said, s.Name) {
+				t.Fatalf("%s: of %s it is kept that ok=%v, and the latest event of %s said %q", offset(d.At), s.Name, s.OK, r.Name, said)
+			}
+		}
+		if judged := !k.JumpSince.IsZero(); judged && k.JumpOK == slices.Contains(said, "jump") {
+			t.Fatalf("%s: it is kept that jump is ok=%v, and the latest event of %s said %q", offset(d.At), k.JumpOK, r.Name, said)
+		}
+	}
+}
+
+// wrongWith lists what is wrong as a play remembers events.
+func wrongWith(r *health.Report) (wrong []string) {
+	for _, i := range r.Issues {
+		switch i.Code {
+		case health.Flapping:
+		case health.MissingJump:
+			wrong = append(wrong, "jump")
+		default:
+			wrong = append(wrong, i.Subject)
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
 // act is one thing that happens in the laboratory.
 func (p *play) act(t *rapid.T) {
 	w := p.w
@@ -143,7 +187,7 @@ func (p *play) act(t *rapid.T) {
 	names := slices.Sorted(maps.Keys(w.resources))
 	var err error
 	switch what := one([]string{
-		"run", "run", "run", "run", "stream", "stream", "stream", "stream", "jump", "source", "book", "resource", "restart",
+		"run", "run", "run", "run", "stream", "stream", "stream", "stream", "jump", "source", "book", "resource", "restart", "restarts",
 		"person", "person", "person",
 	}, "act"); {
 	case what == "person":
@@ -178,16 +222,52 @@ func (p *play) act(t *rapid.T) {
 	case what == "resource":
 		w.addResource("t-pend00", one(p.stubs, "stub"), "st-data", "st-new")
 	case what == "restart":
-		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "away")) * time.Second)
-		w.schedule()
-		p.model.restart()
-		clear(p.latest)
-		p.begin()
-		w.query()
+		p.restart(t, 300)
+	case what == "restarts":
+		p.restarts(t)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// restarts is one after the other, most of them in the grace of the one before, while
+// what was wrong is put right and people say something of it.
+func (p *play) restarts(t *rapid.T) {
+	w := p.w
+	run := func(longest int) {
+		w.run(time.Duration(rapid.IntRange(0, longest).Draw(t, "seconds"))*time.Second, func(health.Decision) {})
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "faults") {
+		delete(w.conns, rapid.SampledFrom(p.topics).Draw(t, "is gone"))
+	}
+	w.hosts[rapid.SampledFrom(p.stubs).Draw(t, "host")] = false
+	run(90)
+	for range rapid.IntRange(1, 4).Draw(t, "restarts") {
+		p.restart(t, 20)
+		if rapid.Bool().Draw(t, "all is put right") {
+			for _, topic := range p.topics {
+				if !p.sends(topic) {
+					w.connect(topic)
+				}
+			}
+			for _, stub := range p.stubs {
+				w.hosts[stub] = true
+			}
+		}
+		run(30)
+		p.person(t)
+	}
+}
+
+// restart starts the engine anew after some time without one.
+func (p *play) restart(t *rapid.T, longest int) {
+	p.w.now = p.w.now.Add(time.Duration(rapid.IntRange(0, longest).Draw(t, "away")) * time.Second)
+	p.w.schedule()
+	p.model.restart()
+	clear(p.latest)
+	p.begin()
+	p.w.query()
 }
 
 // check holds one step of the engine against what must always be so.
@@ -212,6 +292,7 @@ func (p *play) check(in health.Input, d health.Decision) {
 	p.sameFromTwin(in, d, s)
 	before := maps.Clone(p.events)
 	p.eventsAreChanges(d)
+	keepsWhatWasTold(p.t, p.w.cfg, d, p.events)
 	p.silenceChangesNothing(d, s, before)
 	if d.Alert != nil {
 		if err := p.ledger.read(d.Alert, s); err != nil {

@@ -25,7 +25,7 @@ type Record struct {
 	Holds map[string]string `json:"holds,omitempty"`
 }
 
-// StreamRecord is what is kept of one stream.
+// StreamRecord is what is kept of one stream: the verdict that was last told.
 type StreamRecord struct {
 	Topic      string    `json:"topic"`
 	OK         bool      `json:"ok"`

@@ -19,7 +19,8 @@ import (
 // Commands, each on a world whose relay reports every 6 s, jump every 5 s and
 // whose clock ticks every second:
 //
-//	config last-active=10s last-checked=30s startup=1m …    before lab
+//	config last-active=10s last-checked=30s startup=1m …    before lab; tick-every=10s
+//	                          where hours pass, since frames look at the clock as well
 //	lab                       resources, a line each: name stub stream…; all connected, book asked
 //	run 2m                    lets time pass; prints what the engine does, and when
 //	stream TOPIC silent|sends|vanishes|returns|reconnects|never|student|half-dead …
