@@ -28,7 +28,7 @@ type loop struct {
 	inbox    chan message
 	ended    chan struct{} // closed when run has returned
 	snapshot atomic.Pointer[health.Snapshot]
-	turned   atomic.Int64 // Unix nanoseconds of the latest turn's end
+	turned   atomic.Pointer[time.Time] // when the latest turn ended; a clock that is set doesn't matter to it
 }
 
 // message is an input on its way into the loop.
@@ -59,8 +59,8 @@ func (l *loop) run(ctx context.Context) {
 
 // lastTurn is when the latest turn ended; zero: none has.
 func (l *loop) lastTurn() time.Time {
-	if ns := l.turned.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if at := l.turned.Load(); at != nil {
+		return *at
 	}
 	return time.Time{}
 }
@@ -106,7 +106,8 @@ func (l *loop) turn(ctx context.Context, in health.Input) health.Decision {
 		l.say(n)
 	}
 	l.took(in, &d, step, time.Since(began))
-	l.turned.Store(time.Now().UnixNano())
+	ended := time.Now()
+	l.turned.Store(&ended)
 	if l.seen != nil {
 		l.seen(d)
 	}

@@ -84,7 +84,7 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 // Step takes in one fact and says what follows from it.
 func (e *Engine) Step(in Input) Decision {
 	if at := in.at(); at.After(e.now) {
-		if at.Sub(e.now) > asleep {
+		if at.Sub(e.now) > e.asleep() {
 			e.woke(at)
 		}
 		e.now = at
@@ -127,9 +127,18 @@ func (e *Engine) Step(in Input) Decision {
 	return d
 }
 
+// longestAsleep is the longest that asleep may be.
+const longestAsleep = 15 * time.Second
+
 // asleep is a time without any input after which it was we who missed it: ticks come
-// every second. The machine was suspended, or this process stopped.
-const asleep = 15 * time.Second
+// every second, and four times in each window. The machine was suspended, or this
+// process stopped.
+func (e *Engine) asleep() time.Duration {
+	if half := e.cfg.LastChecked / 2; half > 0 {
+		return min(half, longestAsleep)
+	}
+	return longestAsleep
+}
 
 // woke: what the sources sent meanwhile was not heard, so their silence says nothing.
 // Each has its window again from now on, and settles with its next frame. Tunnels have

@@ -61,7 +61,7 @@ type experiment struct {
 // has one issue all along, though its words change; so has a tunnel that failed and
 // is then gone.
 type subject struct {
-	code Code // MissingJump, UnhealthyStream and UnhealthyTunnel (for either verdict), Flapping, NoReports, BookSilent
+	code Code // MissingJump, UnhealthyStream and UnhealthyTunnel (for either verdict), Flapping, NoReports, BookSilent, TooManyUnknown
 	name string
 }
 
@@ -85,7 +85,7 @@ func compareIssues(a, b Issue) int {
 
 // rank puts what closes a booking before what doesn't.
 func rank(c Code) int {
-	return slices.Index([]Code{NoReports, BookSilent, Flapping, MissingRequired, UnhealthyStream, MissingTunnel, UnhealthyTunnel, MissingJump}, c)
+	return slices.Index([]Code{NoReports, BookSilent, TooManyUnknown, Flapping, MissingRequired, UnhealthyStream, MissingTunnel, UnhealthyTunnel, MissingJump}, c)
 }
 
 // stream is what the engine remembers of one stream of one experiment.

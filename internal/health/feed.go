@@ -22,6 +22,8 @@ type feed struct {
 	relinks   int
 	lastErr   string
 	saidWider bool
+	fullSince time.Time // it lists more than is taken in since then; zero: it doesn't
+	fullAt    time.Time // the latest frame that did
 }
 
 // window is how old the latest frame may be.

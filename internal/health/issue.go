@@ -16,6 +16,7 @@ const (
 	Flapping        Code = "flapping"         // changes too often to be told each time
 	NoReports       Code = "no_reports"       // relay or jump has no fresh reports
 	BookSilent      Code = "book_silent"      // book is not answering
+	TooManyUnknown  Code = "too_many_unknown" // relay or jump lists more that book doesn't offer than is watched
 )
 
 // Issue is one thing wrong with an experiment, or with the system.
@@ -52,6 +53,8 @@ func (i Issue) String() string {
 		return i.Subject + " has no fresh reports"
 	case BookSilent:
 		return "book is not answering"
+	case TooManyUnknown:
+		return i.Subject + " lists too many unknown experiments or streams"
 	}
 	return string(i.Code) + " " + i.Subject
 }

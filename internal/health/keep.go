@@ -102,7 +102,7 @@ func (e *Engine) restore(kept Kept) {
 		e.restoreExperiment(e.experiment(r.Name), r)
 	}
 	for _, i := range kept.System.Told {
-		if i.IsSystem() && (i.Code == NoReports || i.Code == BookSilent) {
+		if i.IsSystem() && slices.Contains([]Code{NoReports, BookSilent, TooManyUnknown}, i.Code) {
 			e.systemTold[i.about()] = i
 		}
 	}

@@ -154,7 +154,7 @@ type ledger map[string]map[string]bool // by experiment ("" is the system): code
 
 func subjectOf(i health.Issue) string {
 	switch i.Code {
-	case health.Flapping, health.NoReports, health.BookSilent:
+	case health.Flapping, health.NoReports, health.BookSilent, health.TooManyUnknown:
 		return "(" + string(i.Code) + ") " + i.Subject
 	}
 	return i.Subject

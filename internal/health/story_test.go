@@ -27,6 +27,8 @@ import (
 //	jump STUB drops|returns
 //	relay|jump-source mute|speaks|breaks|up|renews; hears (a frame is on its way),
 //	                          delivers (that frame comes, with its own time)
+//	                          floods 1001: lists as many unknown experiments besides
+//	crowd STUB 51             relay lists as many more streams of it, which nobody requires
 //	tunnel SOURCE/SERVICE[/CLIENT] STUB [required] running|ready|failed|closed|figures|new-conns …
 //	                          [restored]: what is said of it at this moment, in that order
 //	book down|up|query|forgets|stubborn|slow (wishes wait)|works (does them); or one
@@ -107,7 +109,16 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		return "", w.streamDoes(words[0], words[1:])
 	case "jump":
 		w.hosts[words[0]] = words[1] == "returns"
+	case "crowd":
+		n, err := strconv.Atoi(words[1])
+		w.crowd[words[0]] = n
+		return "", err
 	case "relay", "jump-source":
+		if words[0] == "floods" {
+			n, err := strconv.Atoi(words[1])
+			w.floods[map[string]health.Source{"relay": health.Relay, "jump-source": health.Jump}[d.Cmd]] = n
+			return "", err
+		}
 		decisions, err := w.sourceDoes(d.Cmd, words[0])
 		if err != nil {
 			return "", err

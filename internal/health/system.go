@@ -8,6 +8,7 @@ func (e *Engine) watchSystem() {
 			since = e.started
 		}
 		e.systemIssue(Issue{Code: NoReports, Subject: string(f.name), Since: since}, f.silent)
+		e.systemIssue(Issue{Code: TooManyUnknown, Subject: string(f.name), Since: f.fullSince}, !f.fullSince.IsZero())
 	}
 	failing := e.book.failingSince
 	e.systemIssue(Issue{Code: BookSilent, Subject: string(Book), Since: failing},
@@ -40,10 +41,7 @@ func (e *Engine) systemNews(a *Alert) {
 	}
 	for about, i := range e.systemNoted {
 		if _, told := e.systemTold[about]; !told && !doubt {
-			i.Detail = e.book.lastErr
-			if f := e.feed(Source(i.Subject)); f != nil {
-				i.Detail = f.lastErr
-			}
+			i.Detail = e.detail(i)
 			a.New = append(a.New, i)
 		}
 	}
@@ -70,11 +68,25 @@ func (e *Engine) systemNews(a *Alert) {
 	}
 }
 
+// detail is what is known of a system issue's cause, or what follows from it.
+func (e *Engine) detail(i Issue) string {
+	switch i.Code {
+	case NoReports:
+		return e.feed(Source(i.Subject)).lastErr
+	case TooManyUnknown:
+		return fullWords
+	}
+	return e.book.lastErr
+}
+
 // systemUnsure says that a source has not shown in this run how it is.
 func (e *Engine) systemUnsure(about subject) bool {
 	if about.code == BookSilent {
 		return e.book.lastManifest.IsZero() || !e.book.failingSince.IsZero()
 	}
 	f := e.feed(Source(about.name))
+	if f != nil && about.code == TooManyUnknown && e.now.Sub(e.started) < e.calm() {
+		return true
+	}
 	return f != nil && !f.seen
 }

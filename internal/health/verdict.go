@@ -18,6 +18,7 @@ const (
 // stream its verdict.
 func (e *Engine) relayFrame(in Frame) {
 	e.relayFrames++
+	fresh := newcomers{e: e}
 	for i := range in.Conns {
 		c := &in.Conns[i]
 		if !c.HasScope(scopeExperiment) {
@@ -25,16 +26,28 @@ func (e *Engine) relayFrame(in Frame) {
 		}
 		streams := e.byTopic[c.Topic]
 		if len(streams) == 0 {
-			stub, _, ok := SplitTopic(c.Topic)
-			if !ok {
-				continue
+			if stub, _, ok := SplitTopic(c.Topic); ok {
+				fresh.stream(stub, c)
 			}
-			streams = []*stream{e.addStream(e.experiment(stub), c.Topic)}
+			continue
 		}
 		for _, s := range streams {
 			s.saw(c, in.At, e.relayFrames)
 		}
 	}
+	for _, c := range fresh.conns {
+		stub, _, _ := SplitTopic(c.Topic)
+		if !fresh.admits(stub) {
+			continue
+		}
+		if len(e.byTopic[c.Topic]) == 0 {
+			e.addStream(e.experiment(stub), c.Topic)
+		}
+		for _, s := range e.byTopic[c.Topic] {
+			s.saw(c, in.At, e.relayFrames)
+		}
+	}
+	e.overfull(&e.relay, &fresh)
 	settling := e.relay.settling(in.At)
 	for _, x := range e.order {
 		x.lastRelay, x.stale = in.At, true
@@ -139,21 +152,36 @@ func (s *stream) judge(e *Engine, at time.Time, settling bool) {
 	s.judged, s.unknown, s.run = true, false, 0
 }
 
+// saw notes one of the experiment's host connections. The best one is shown.
+func (j *jumpLink) saw(c *Conn, at time.Time, frame uint64) {
+	if j.frame != frame || betterConn(c.ConnectedAt, c, j.conn.ConnectedAt, &j.conn) {
+		j.frame, j.conn = frame, *c
+	}
+	j.listed = at
+}
+
 // jumpFrame takes in the complete list of jump's connections and decides for
 // every experiment whether it can be reached.
 func (e *Engine) jumpFrame(in Frame) {
 	e.jumpFrames++
+	fresh := newcomers{e: e}
 	for i := range in.Conns {
 		c := &in.Conns[i]
 		if c.Topic == "" || !c.HasScope(scopeHost) {
 			continue
 		}
-		j := &e.experiment(c.Topic).jump
-		if j.frame != e.jumpFrames || betterConn(c.ConnectedAt, c, j.conn.ConnectedAt, &j.conn) {
-			j.frame, j.conn = e.jumpFrames, *c
+		if x := e.experiments[c.Topic]; x != nil {
+			x.jump.saw(c, in.At, e.jumpFrames)
+		} else {
+			fresh.host(c)
 		}
-		j.listed = in.At
 	}
+	for _, c := range fresh.conns {
+		if fresh.admits(c.Topic) {
+			e.experiment(c.Topic).jump.saw(c, in.At, e.jumpFrames)
+		}
+	}
+	e.overfull(&e.jump, &fresh)
 	window, settling := e.jump.window(), e.jump.settling(in.At)
 	for _, x := range e.order {
 		x.lastJump, x.stale = in.At, true

@@ -35,7 +35,9 @@ type world struct {
 	nextRelay, nextJump, nextTick    time.Time
 	relayMute, jumpMute              bool
 	noStats                          bool
-	backwards                        bool // frames list their connections in reverse
+	backwards                        bool                  // frames list their connections in reverse
+	floods                           map[health.Source]int // unknown experiments that it lists besides
+	crowd                            map[string]int        // by stub: streams that relay lists besides
 	replay                           *health.Frame
 	away                             time.Duration        // before this run
 	history                          []health.StateChange // until a story asks for it
@@ -67,6 +69,7 @@ func newWorld() *world {
 		resources: map[string]health.Resource{}, availability: map[string]bookEntry{},
 		queue: map[string]health.Wish{},
 		conns: map[string][]*wire{}, hosts: map[string]bool{},
+		floods: map[health.Source]int{}, crowd: map[string]int{},
 		relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second, tickEvery: time.Second,
 	}
 	w.schedule()
@@ -194,10 +197,23 @@ func (w *world) relayFrame() health.Frame {
 			f.Conns = append(f.Conns, conn)
 		}
 	}
+	for i := range w.floods[health.Relay] {
+		f.Conns = append(f.Conns, unknownStream(fmt.Sprintf("flood%06d-st-data", i)))
+	}
+	for _, stub := range slices.Sorted(maps.Keys(w.crowd)) {
+		for i := range w.crowd[stub] {
+			f.Conns = append(f.Conns, unknownStream(fmt.Sprintf("%s-st-%06d", stub, i)))
+		}
+	}
 	if w.backwards {
 		slices.Reverse(f.Conns)
 	}
 	return f
+}
+
+// unknownStream is a stream that sends and that nobody requires.
+func unknownStream(topic string) health.Conn {
+	return health.Conn{Topic: topic, Scopes: []string{"read", "write", "expt"}, ConnectedAt: epoch, StatsKnown: true}
 }
 
 func (w *world) jumpFrame() health.Frame {
@@ -206,6 +222,9 @@ func (w *world) jumpFrame() health.Frame {
 		if w.hosts[stub] {
 			f.Conns = append(f.Conns, health.Conn{Topic: stub, Scopes: []string{"host", "read", "write"}, ConnectedAt: epoch})
 		}
+	}
+	for i := range w.floods[health.Jump] {
+		f.Conns = append(f.Conns, health.Conn{Topic: fmt.Sprintf("flood%06d", i), Scopes: []string{"host"}, ConnectedAt: epoch})
 	}
 	if w.backwards {
 		slices.Reverse(f.Conns)

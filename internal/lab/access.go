@@ -101,7 +101,7 @@ func (f *feed) grant(w http.ResponseWriter, r *http.Request, topic string) {
 	}
 	name := f.svc.name
 	now := time.Now()
-	c, err := readToken(token, f.secret(), now)
+	c, err := readToken(token, f.secret(), f.lab.shows(name))
 	if err != nil {
 		message := "token invalid"
 		if name == Jump {

@@ -183,7 +183,7 @@ func (l *Lab) bookToken(w http.ResponseWriter, r *http.Request) (claims, bool) {
 		answerNumber(w, http.StatusUnauthorized, 401, "unauthenticated for invalid credentials")
 		return claims{}, false
 	}
-	c, err := readToken(token, []byte(l.opt.Secrets.Book), time.Now())
+	c, err := readToken(token, []byte(l.opt.Secrets.Book), l.shows(Book))
 	if err != nil {
 		answerNumber(w, http.StatusInternalServerError, 500, "error parsing claims was "+err.Error())
 		return c, false

@@ -17,7 +17,7 @@ func (l *Lab) SetResourceEntry(name string, r Resource) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Streams = slices.Clone(r.Streams)
-	l.book.put(name, r, time.Now())
+	l.book.put(name, r, l.services[Book].clock.show(time.Now()))
 }
 
 // DropResource takes a resource out of the manifest.
@@ -49,7 +49,7 @@ func (l *Lab) LoadManifest() {
 	if l.book.shelved != nil {
 		l.book.manifest, l.book.shelved = l.book.shelved, nil
 	}
-	l.book.reload(time.Now())
+	l.book.reload(l.services[Book].clock.show(time.Now()))
 }
 
 // SetAvailable sets the availability of a resource as a person does it in

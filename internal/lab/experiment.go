@@ -137,7 +137,7 @@ func (l *Lab) AddExperiment(e Experiment) error {
 		l.topics[s.topic] = s
 	}
 	if !e.Unlisted {
-		l.book.put(e.Resource, Resource{Stub: e.Stub, Streams: required}, now)
+		l.book.put(e.Resource, Resource{Stub: e.Stub, Streams: required}, l.services[Book].clock.show(now))
 	}
 	return nil
 }

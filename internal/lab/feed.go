@@ -33,8 +33,9 @@ type feed struct {
 	stuck      bool // too many updates
 	updates    int  // asked for since the one served last, within its second
 	lastUpdate time.Time
-	pieces     int // size of the fragments of a frame; 0 for natural ones
-	glue       int // times the next frame is repeated in its message
+	pieces     int           // size of the fragments of a frame; 0 for natural ones
+	drip       time.Duration // between two bytes of a frame; 0: at once
+	glue       int           // times the next frame is repeated in its message
 	frames     int
 }
 
@@ -108,7 +109,7 @@ func (f *feed) tick() error {
 	f.glue = 0
 	f.frames++
 	for c := range f.links {
-		c.queue(message, f.pieces)
+		c.put(outgoing{text: message, pieces: f.pieces, drip: f.drip})
 		c.got(now, len(message))
 	}
 	return nil
@@ -158,7 +159,7 @@ func (l *Lab) lost(service string, restarted bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if service == Book && restarted {
-		l.book.reload(time.Now())
+		l.book.reload(l.services[Book].clock.show(time.Now()))
 	}
 	f := l.feeds[service]
 	if f == nil {

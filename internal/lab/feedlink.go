@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -34,7 +35,8 @@ type feedLink struct {
 	agent   string
 	remote  string
 	since   time.Time
-	expires time.Time
+	expires time.Time     // as its token says
+	life    time.Duration // until then, by the service's clock when it was admitted
 	scopes  []string
 	reads   bool
 	writes  bool
@@ -42,6 +44,7 @@ type feedLink struct {
 	out     chan outgoing
 	gone    chan struct{}
 	once    sync.Once
+	drips   atomic.Bool // a message is under way, byte after byte
 
 	// Guarded by Lab.mu: what the client has been sent.
 	count int64
@@ -52,13 +55,16 @@ type feedLink struct {
 type outgoing struct {
 	text   []byte
 	pieces int
+	drip   time.Duration
 }
 
 // queue never waits: a client too slow to read loses messages. It is called
 // with mu held.
-func (c *feedLink) queue(text []byte, pieces int) {
+func (c *feedLink) queue(text []byte, pieces int) { c.put(outgoing{text: text, pieces: pieces}) }
+
+func (c *feedLink) put(m outgoing) {
 	select {
-	case c.out <- outgoing{text: text, pieces: pieces}:
+	case c.out <- m:
 	default:
 	}
 }
@@ -67,11 +73,11 @@ func (c *feedLink) got(now time.Time, size int) {
 	c.last, c.count, c.bytes = now, c.count+1, c.bytes+int64(size)
 }
 
-func (c *feedLink) heard(now time.Time) traffic {
+func (c *feedLink) heard(by *clock, now time.Time) traffic {
 	if c.count == 0 {
 		return traffic{Last: never}
 	}
-	t := traffic{Last: now.Sub(c.last).String(), Size: float64(c.bytes / c.count)}
+	t := traffic{Last: by.between(c.last, now).String(), Size: float64(c.bytes / c.count)}
 	if life := c.last.Sub(c.since).Seconds(); life > 0 {
 		t.FPS = float64(c.count) / life
 	}
@@ -145,7 +151,10 @@ func (f *feed) admit(c *feedLink, r *http.Request, topic string) bool {
 		f.refuse--
 		return false
 	}
-	if !ok || now.After(g.until) || g.claims.Topic != topic || topic != "stats" || !now.Before(g.claims.Expires.time()) {
+	if !ok || now.After(g.until) || g.claims.Topic != topic || topic != "stats" {
+		return false
+	}
+	if c.life = g.claims.Expires.time().Sub(f.svc.clock.show(now)); c.life <= 0 {
 		return false
 	}
 	c.code, c.agent, c.remote = code, r.UserAgent(), r.Header.Get("X-Forwarded-For")
@@ -170,6 +179,13 @@ func (f *feed) read(c *feedLink) error {
 		return err
 	}
 	c.ws.SetPongHandler(extend)
+	answer := c.ws.PingHandler()
+	c.ws.SetPingHandler(func(data string) error {
+		if c.drips.Load() {
+			return nil // the answer waits behind the message that drips
+		}
+		return answer(data)
+	})
 	for {
 		_, text, err := c.ws.ReadMessage()
 		if err != nil {
@@ -184,7 +200,7 @@ func (f *feed) read(c *feedLink) error {
 // write sends what is queued, pings, and drops the connection when its token
 // expires.
 func (c *feedLink) write() error {
-	expiry := time.NewTimer(max(time.Until(c.expires), atOnce))
+	expiry := time.NewTimer(max(c.life, atOnce))
 	defer expiry.Stop()
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -210,6 +226,9 @@ func (c *feedLink) write() error {
 // relay was seen to: everything in a first frame that is not final, and an
 // empty final one.
 func (c *feedLink) send(m outgoing) error {
+	if m.drip > 0 {
+		return c.dribble(m.text, m.drip)
+	}
 	if m.pieces > 0 {
 		// The library leaves the deadline of its last ping behind.
 		if err := c.ws.NetConn().SetWriteDeadline(time.Time{}); err != nil {
@@ -225,6 +244,47 @@ func (c *feedLink) send(m outgoing) error {
 		return err
 	}
 	return w.Close()
+}
+
+// dribble writes a text message byte by byte, after what announces it. It may stay
+// under way until the client gives up.
+func (c *feedLink) dribble(text []byte, every time.Duration) error {
+	c.drips.Store(true)
+	defer c.drips.Store(false)
+	if err := c.ws.NetConn().SetWriteDeadline(time.Time{}); err != nil {
+		return err
+	}
+	w := &dripWriter{c: c, every: every}
+	err := writePieces(w, text, len(text))
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
+}
+
+// dripWriter writes the head of a websocket frame at once, and the rest byte by byte.
+type dripWriter struct {
+	c     *feedLink
+	every time.Duration
+}
+
+var errGone = errors.New("the client has gone")
+
+func (w *dripWriter) Write(p []byte) (int, error) {
+	const head = 10 // bytes at most
+	n, err := w.c.ws.NetConn().Write(p[:min(head, len(p))])
+	tick := time.NewTicker(w.every)
+	defer tick.Stop()
+	for err == nil && n < len(p) {
+		select {
+		case <-w.c.gone:
+			return n, errGone
+		case <-tick.C:
+		}
+		_, err = w.c.ws.NetConn().Write(p[n : n+1])
+		n++
+	}
+	return n, err
 }
 
 // writePieces writes a text message as fragments of at most size bytes, each

@@ -63,6 +63,15 @@ func (o FeedOrder) Fragment(size int) error {
 	return o.set(func(f *feed) { f.pieces = size })
 }
 
+// Drip sends frames from now on byte by byte, with so much time between two; nothing
+// else is said meanwhile. Zero ends it, for frames to come.
+func (o FeedOrder) Drip(every time.Duration) error {
+	if every < 0 {
+		return errors.New("let frames drip: the time between two bytes must not be negative")
+	}
+	return o.set(func(f *feed) { f.drip = every })
+}
+
 // Glue sends the next frame the given number of times in one message, without
 // a separator and after another client's update.
 func (o FeedOrder) Glue(times int) error {

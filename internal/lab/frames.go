@@ -56,20 +56,20 @@ type jumpRecord struct {
 const simulatedAddr = "127.0.0.1"
 
 // term returns the connect and expiry times of a connection that renews
-// itself when its token ends.
-func term(since, now time.Time) (connected, expires time.Time) {
+// itself when its token ends; the first is by the service's own clock.
+func (c *clock) term(since, now time.Time) (connected, expires time.Time) {
 	since = since.Add(now.Sub(since) / tokenLife * tokenLife)
-	return since.UTC(), since.Add(tokenLife).Truncate(time.Second).UTC()
+	return c.show(since).UTC(), since.Add(tokenLife).Truncate(time.Second).UTC()
 }
 
-func rate(last time.Time, n int64, period time.Duration, size int, now time.Time) traffic {
+func (c *clock) rate(last time.Time, n int64, period time.Duration, size int, now time.Time) traffic {
 	if n == 0 {
 		return traffic{Last: never}
 	}
 	// The means are over the life of the connection and settle with time:
 	// silence does not show in them.
 	fps := float64(time.Second) / float64(period) * (1 - 1e-3/float64(n+1))
-	return traffic{Last: now.Sub(last).String(), Size: float64(size), FPS: fps}
+	return traffic{Last: c.between(last, now).String(), Size: float64(size), FPS: fps}
 }
 
 // relayRecords lists the simulated connections to relay. It is called with mu
@@ -84,7 +84,7 @@ func (l *Lab) relayRecords(now time.Time) []relayRecord {
 					continue
 				}
 				last, n := k.sent(now)
-				tx := rate(last, n, k.period, k.size, now)
+				tx := l.services[Relay].clock.rate(last, n, k.period, k.size, now)
 				if k.quiet.IsZero() {
 					heard = tx
 				}
@@ -105,7 +105,7 @@ func (l *Lab) relayRecords(now time.Time) []relayRecord {
 }
 
 func (l *Lab) relayRecord(k *link, now time.Time, topic, agent string, scopes []string, st relayStats) relayRecord {
-	connected, expires := term(k.since, now)
+	connected, expires := l.services[Relay].clock.term(k.since, now)
 	return l.generation(relayRecord{
 		CanRead: slices.Contains(scopes, "read"), CanWrite: slices.Contains(scopes, "write"),
 		Connected: connected, ExpiresAt: expires, RemoteAddr: simulatedAddr,
@@ -126,9 +126,10 @@ func (l *Lab) generation(r relayRecord) relayRecord {
 // clients and the generator of the statistics itself.
 func (l *Lab) relayFrame(f *feed, now time.Time) ([]byte, error) {
 	l.mu.Lock()
+	ours := &f.svc.clock
 	all := l.relayRecords(now)
 	own := relayRecord{
-		CanRead: true, CanWrite: true, Connected: f.started.UTC(), RemoteAddr: "internal",
+		CanRead: true, CanWrite: true, Connected: ours.show(f.started).UTC(), RemoteAddr: "internal",
 		Scopes: []string{"read", "stats", "write"}, Topic: "stats", UserAgent: "crossbar",
 		Stats: &relayStats{Tx: traffic{Last: never}, Rx: traffic{Last: never}},
 	}
@@ -138,9 +139,9 @@ func (l *Lab) relayFrame(f *feed, now time.Time) ([]byte, error) {
 	all = append(all, l.generation(own))
 	for _, c := range f.sorted() {
 		all = append(all, l.generation(relayRecord{
-			CanRead: c.reads, CanWrite: c.writes, Connected: c.since.UTC(), ExpiresAt: c.expires.UTC(),
+			CanRead: c.reads, CanWrite: c.writes, Connected: ours.show(c.since).UTC(), ExpiresAt: c.expires.UTC(),
 			RemoteAddr: c.remote, Scopes: c.scopes, Topic: "stats", UserAgent: c.agent,
-			Stats: &relayStats{Tx: traffic{Last: never}, Rx: c.heard(now)},
+			Stats: &relayStats{Tx: traffic{Last: never}, Rx: c.heard(ours, now)},
 		}))
 	}
 	l.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -151,9 +152,10 @@ func (l *Lab) relayFrame(f *feed, now time.Time) ([]byte, error) {
 // jumpFrame is the complete frame of jump.
 func (l *Lab) jumpFrame(f *feed, now time.Time) ([]byte, error) {
 	l.mu.Lock()
+	ours := &f.svc.clock
 	var all []jumpRecord
 	add := func(topic, agent string, since time.Time, scopes ...string) {
-		connected, expires := term(since, now)
+		connected, expires := ours.term(since, now)
 		l.rng.Shuffle(len(scopes), func(i, j int) { scopes[i], scopes[j] = scopes[j], scopes[i] })
 		all = append(all, jumpRecord{ConnectedAt: connected, ExpiresAt: expires,
 			RemoteAddress: simulatedAddr, Scopes: scopes, Topic: topic, UserAgent: agent})
@@ -168,10 +170,10 @@ func (l *Lab) jumpFrame(f *feed, now time.Time) ([]byte, error) {
 			}
 		}
 	}
-	all = append(all, jumpRecord{ConnectedAt: f.started.UTC(), RemoteAddress: "internal",
+	all = append(all, jumpRecord{ConnectedAt: ours.show(f.started).UTC(), RemoteAddress: "internal",
 		Topic: "stats", UserAgent: "internal"})
 	for _, c := range f.sorted() {
-		all = append(all, jumpRecord{ConnectedAt: c.since.UTC(), ExpiresAt: c.expires.UTC(),
+		all = append(all, jumpRecord{ConnectedAt: ours.show(c.since).UTC(), ExpiresAt: c.expires.UTC(),
 			RemoteAddress: c.remote, Scopes: c.scopes, Topic: "stats", UserAgent: c.agent})
 	}
 	l.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

@@ -133,7 +133,7 @@ func TestDemoScript(t *testing.T) {
 // Each order of the grammar can be parsed from its form with fitting
 // arguments, and is carried out by a lab that has what it speaks of.
 func TestEveryOrder(t *testing.T) {
-	example := strings.NewReplacer("<stub> arrives", "newcomer arrives", "<stub>", "pend01", "<stream>", "video", "<service>", "relay", "<feed>", "jump", "<duration>", "1s",
+	example := strings.NewReplacer("<stub> arrives", "newcomer arrives", "<stub>", "pend01", "<stream>", "video", "<service>", "relay", "<feed>", "jump", "<duration>", "1s", "<timed>", "book", "<skew>", "-1h",
 		"<code>", "450", "<failure>", "503", "<n>", "2", "<size>", "100", "<text>", "some words", "<resource>", "r-pend01", "<streams>", "data,st-video",
 		"<stage>", "data", "<recipient>", "*@x", "<way>", "late", "<gost>", "lee*", "[", "", "]", "")
 	prepared := map[string][]string{"<stub> tunnel logout": {"pend01 tunnel login"}, "<stub> client logout": {"pend01 client login"}}

@@ -41,6 +41,7 @@ type service struct {
 	mode    mode
 	code    int // of modeFail
 	latency time.Duration
+	clock   clock
 	changed chan struct{} // closed and replaced when mode changes
 }
 
@@ -102,6 +103,7 @@ func (w logrusWriter) Write(p []byte) (int, error) {
 func (s *service) behave(ctx context.Context, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		code, ended := s.await(ctx)
+		s.dated(w)
 		switch {
 		case ended:
 			panic(http.ErrAbortHandler)

@@ -27,6 +27,8 @@ type ServiceState struct {
 	Mode    string `json:"mode"`
 	Latency string `json:"latency"`
 	Mute    bool   `json:"mute,omitzero"`
+	// Clock is how far its clock is ahead; empty: it is right.
+	Clock string `json:"clock,omitzero"`
 	// Clients of the statistics, on relay and jump.
 	Clients int `json:"clients,omitzero"`
 }
@@ -58,6 +60,9 @@ func (l *Lab) State() State {
 			continue
 		}
 		st := ServiceState{Name: name, Addr: svc.gate.addr, Mode: svc.mode.String(), Latency: svc.latency.String()}
+		if ahead := svc.clock.ahead(now); ahead != 0 {
+			st.Clock = ahead.String()
+		}
 		if f := l.feeds[name]; f != nil {
 			st.Mute, st.Clients = f.mute || f.stuck, len(f.links)
 		}

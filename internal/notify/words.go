@@ -38,6 +38,9 @@ func meaning(i health.Issue) string {
 		return because("experiments are shown as last known, no booking is changed")
 	case health.BookSilent:
 		return because("bookings can be neither read nor changed, the last manifest stands")
+	case health.TooManyUnknown:
+		return "new ones among them are not watched, experiments that book offers are; " +
+			"look for what makes up names there"
 	case health.Flapping:
 		if detail == "" {
 			detail = "it"

@@ -2,12 +2,17 @@ package stats
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"time"
 )
 
 // absurd is a time since the latest message that no connection can have had.
 const absurd = 100 * 365 * 24 * time.Hour
+
+// ahead is how far a latest message may lie ahead of the frame that tells of it: the
+// two are timed one after the other.
+const ahead = time.Second
 
 // What the services write where there was no message yet: relay a word, jump the
 // largest duration there is.
@@ -37,25 +42,21 @@ func nanoseconds(b []byte) (last time.Duration, never bool) {
 	n, err := strconv.ParseInt(string(b), 10, 64)
 	if err != nil {
 		f, err := strconv.ParseFloat(string(b), 64)
-		switch {
-		case err != nil || f > float64(absurd):
-			return 0, f > 0 // far too large, either way
-		case f < 0:
-			return 0, false
+		if err != nil || math.Abs(f) > float64(absurd) {
+			return 0, true // far too large, either way
 		}
 		n = int64(f)
 	}
 	return bounded(time.Duration(n))
 }
 
+// bounded says that one without a meaning is none. The service's clock was set back where
+// it lies in the future: when it was, nobody knows until the next message.
 func bounded(v time.Duration) (last time.Duration, never bool) {
-	switch {
-	case v >= absurd:
+	if v >= absurd || v < -ahead {
 		return 0, true
-	case v < 0: // the service's clock was set back
-		return 0, false
 	}
-	return v, false
+	return max(v, 0), false
 }
 
 // duration reads what time.Duration.String writes, up to the absurd. It gives

@@ -180,12 +180,12 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 			case json.Unmarshal(v, &s) == nil:
 				*good = *good && len(v) <= maxText
 				known = true
-				if d, err := time.ParseDuration(s); err == nil && d < absurd {
+				if d, err := time.ParseDuration(s); err == nil && d < absurd && d >= -ahead {
 					t.Last, t.Never = max(d, 0), false
 				}
 			case json.Unmarshal(v, &n) == nil:
 				known = true
-				if n < int64(absurd) {
+				if n < int64(absurd) && n >= int64(-ahead) {
 					t.Last, t.Never = time.Duration(max(n, 0)), false
 				}
 			case v[0] == '-' || digit(v[0]):
@@ -196,7 +196,7 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 						f = math.Inf(-1)
 					}
 				}
-				if f < float64(absurd) {
+				if f < float64(absurd) && f > -float64(ahead)-1 { // cut to whole nanoseconds
 					t.Last, t.Never = time.Duration(max(f, 0)), false
 				}
 			default:

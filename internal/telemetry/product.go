@@ -65,7 +65,7 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m.told = counter("status_issues_told_total", "Issues that people were told of, by kind.", "code",
 		string(health.MissingJump), string(health.MissingRequired), string(health.UnhealthyStream),
 		string(health.MissingTunnel), string(health.UnhealthyTunnel),
-		string(health.Flapping), string(health.NoReports), string(health.BookSilent))
+		string(health.Flapping), string(health.NoReports), string(health.BookSilent), string(health.TooManyUnknown))
 	m.availability = counter("status_availability_changes_total", "Changes of a resource's booking that book has confirmed.", "to", "available", "unavailable")
 	m.frames = counter("status_source_frames_total", "Complete lists of connections taken in.", "source", relay, jump)
 	m.reports = counter("status_source_reports_total", "Connections listed in the frames taken in.", "source", relay, jump)

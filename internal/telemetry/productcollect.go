@@ -172,7 +172,7 @@ func (c collection) laboratory(s *health.Snapshot) {
 	issues := map[health.Code]int{
 		health.MissingJump: 0, health.MissingRequired: 0, health.UnhealthyStream: 0,
 		health.MissingTunnel: 0, health.UnhealthyTunnel: 0,
-		health.Flapping: 0, health.NoReports: 0, health.BookSilent: 0,
+		health.Flapping: 0, health.NoReports: 0, health.BookSilent: 0, health.TooManyUnknown: 0,
 	}
 	held := 0
 	for _, r := range s.Experiments {
