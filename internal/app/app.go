@@ -49,12 +49,23 @@ type Options struct {
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 	// RootCAs are whom a mail server's certificate is trusted from; nil: the system's.
 	RootCAs *x509.CertPool
+	// Jitter gives a random time below the given one, to a part of the server that will
+	// try again; nil: from a source that nobody can repeat.
+	Jitter func(part string, below time.Duration) time.Duration
 	// OnDecision sees each decision after it has been carried out, in the loop:
 	// it must not wait. Nil: nobody does.
 	OnDecision func(health.Decision)
 
 	wrapStore func(store.Store) store.Store // tests put faults in between; nil: none
 	operators *operators                    // New makes them; nil where only a part is made
+}
+
+// jitter is what one part is given of Options.Jitter; nil: the part has its own.
+func (o *Options) jitter(part string) func(time.Duration) time.Duration {
+	if o.Jitter == nil {
+		return nil
+	}
+	return func(below time.Duration) time.Duration { return o.Jitter(part, below) }
 }
 
 // App is one server: everything in it, made and not yet running.
@@ -131,7 +142,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.keeper = book.NewKeeper(bookClient, book.KeeperOptions{
-		QueryEvery: c.Booking.QueryEvery, Override: engineConfig.OverrideHolds, Log: o.Log.WithField("part", "book"),
+		QueryEvery: c.Booking.QueryEvery, Override: engineConfig.OverrideHolds, Jitter: o.jitter(placeBook), Log: o.Log.WithField("part", "book"),
 	})
 	a.relay = relay.New(RelayOptions(c, o, kept.System.Cadence[health.Relay]))
 	a.jump = jump.New(JumpOptions(c, o, kept.System.Cadence[health.Jump]))
@@ -200,6 +211,9 @@ func (a *App) setUpMail() error {
 	}
 	a.renderer = renderer
 	a.outbox = notify.NewOutbox(a.store, sender.Open, a.o.Log.WithField("part", "mail"))
+	if jitter := a.o.jitter(placeSMTP); jitter != nil {
+		a.outbox.Jitter = jitter
+	}
 	a.loop.wakeMail = a.outbox.Wake
 	a.loop.render = func(alert health.Alert) (*health.Mail, error) {
 		m, err := renderer.Render(alert, notify.NewID(c.Email.HELO))

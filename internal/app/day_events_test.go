@@ -90,6 +90,15 @@ func (l *ledgerOfEvents) decided(d health.Decision, window time.Duration) {
 	}
 }
 
+// covered: nobody was told of an experiment for a time, nor that it began to flap and was
+// steady again in it.
+func (l *ledgerOfEvents) covered(who string, window time.Duration) {
+	if n := len(l.history[who]); n == 0 || time.Since(l.history[who][n-1].when) > window+time.Minute {
+		delete(l.flapping, who)
+		delete(l.changes, who)
+	}
+}
+
 func (l *ledgerOfEvents) mailed(m letter) {
 	l.entries = append(l.entries, entry{at: m.at, letter: &m})
 	for _, t := range m.over {
@@ -103,14 +112,14 @@ func (l *ledgerOfEvents) mailed(m letter) {
 // join compares what has come in. It is called when every mail has arrived. Where
 // a source was in doubt at the moment of an event, what the event says may be told
 // later.
-func (l *ledgerOfEvents) join(window time.Duration, atOnce bool, doubt func(time.Time) bool) (faults []error) {
+func (l *ledgerOfEvents) join(window time.Duration, atOnce bool, doubt func(time.Time, string) bool) (faults []error) {
 	slices.SortStableFunc(l.entries, func(a, b entry) int { return a.at.Compare(b.at) })
 	for len(l.entries) > 0 {
 		n := slices.IndexFunc(l.entries, func(e entry) bool { return !e.at.Equal(l.entries[0].at) })
 		if n < 0 {
 			n = len(l.entries)
 		}
-		faults = append(faults, l.second(l.entries[:n], window, atOnce, doubt(l.entries[0].at))...)
+		faults = append(faults, l.second(l.entries[:n], window, atOnce, func(who string) bool { return doubt(l.entries[0].at, who) })...)
 		l.entries = l.entries[n:]
 	}
 	for t, since := range l.owed {
@@ -121,7 +130,7 @@ func (l *ledgerOfEvents) join(window time.Duration, atOnce bool, doubt func(time
 }
 
 // second joins what is stamped with the same second.
-func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce, doubt bool) (faults []error) {
+func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce bool, doubt func(who string) bool) (faults []error) {
 	news, over, shortened := map[told]bool{}, map[told]bool{}, false
 	for _, e := range entries {
 		if e.letter == nil {
@@ -154,8 +163,8 @@ func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce, d
 			case !atOnce || slices.Contains(l.latest[e.who], what) || news[t] || l.silenced[e.who]:
 			case shortened: // it is among the "and so many more"
 				l.knows[t] = true
-			case doubt && l.knows[t]: // its end was kept back, and is over already
-			case doubt:
+			case doubt(e.who) && l.knows[t]: // its end was kept back, and is over already
+			case doubt(e.who):
 				l.owed[t] = e.at
 			default:
 				fault("an event says that %s is not well, and no mail does", t)
@@ -169,7 +178,7 @@ func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce, d
 			if shortened && !slices.Contains(e.event.issues, what) {
 				delete(l.knows, t)
 			}
-			if atOnce && !slices.Contains(e.event.issues, what) && l.knows[t] && !over[t] && !l.silenced[e.who] && !doubt {
+			if atOnce && !slices.Contains(e.event.issues, what) && l.knows[t] && !over[t] && !l.silenced[e.who] && !doubt(e.who) {
 				fault("an event says that %s is well again, and no mail does", t)
 			}
 		}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"slices"
 	"time"
 
 	"labstatus/internal/lab"
@@ -71,6 +72,9 @@ func (d *day) mend(name string) {
 	d.rose(name)
 }
 
+// refusal is what one of the readers is told to be refused for.
+const refusal = "5.7.1 we do not like this"
+
 // refuseOne has one of the recipients refused for good, all day long: the others
 // must not notice.
 func (d *day) refuseOne() {
@@ -101,6 +105,9 @@ func (d *day) mailServer() {
 		d.must(o.Fail(421))
 	default:
 		stages := []lab.Stage{lab.StageAccept, lab.StageBanner, lab.StageEHLO, lab.StageMail, lab.StageRcpt, lab.StageData, lab.StageDot, lab.StageQuit}
+		if d.mailKind.TLS != "" {
+			stages = append(stages, lab.StageTLS, lab.StageAuth)
+		}
 		f := lab.MailFault{
 			Stage: pick(d, stages), Action: pick(d, []lab.Action{lab.ActHang, lab.ActCut, lab.ActDrip, lab.ActReply}),
 			Code: 451, Text: "4.3.0 try again later", Times: d.rng.IntN(4),
@@ -110,6 +117,13 @@ func (d *day) mailServer() {
 		}
 		if f.Stage == lab.StageRcpt && d.rng.IntN(2) == 0 {
 			f.Recipient = dayRecipients[d.rng.IntN(len(dayRecipients))]
+		}
+		switch session := slices.Contains([]lab.Stage{lab.StageBanner, lab.StageEHLO, lab.StageTLS, lab.StageAuth}, f.Stage); {
+		case f.Action == lab.ActReply && session && d.rng.IntN(2) == 0:
+			f.Code, f.Text = 554, "5.3.2 not today" // of the server as a whole: no mail's end
+		case f.Stage == lab.StageRcpt && f.Action == lab.ActReply && d.rng.IntN(2) == 0:
+			f.Recipient, f.Code, f.Text = dayRecipients[1], 554, refusal
+			d.readers[f.Recipient].blurred = true // misses mails, for good
 		}
 		d.did("mail: %s at %s, %d times, for %q", f.Action, f.Stage, f.Times, f.Recipient)
 		d.must(d.lab.FaultMail(f))
@@ -146,8 +160,18 @@ func (d *day) repair() {
 // restartServer stops the server, lets something happen or not, and starts it
 // again.
 func (d *day) restartServer() {
-	d.did("the server stops")
-	d.stop()
+	if d.ill[dayStore] {
+		// What it could not keep is lost with it, and told anew: not to be joined.
+		d.mendStore()
+		d.wait(storeWell)
+	}
+	if d.rng.IntN(2) == 0 {
+		d.did("the server stops")
+		d.stop()
+	} else {
+		d.did("the server is killed")
+		d.killServer()
+	}
 	d.wait(time.Duration(d.rng.IntN(60)) * time.Second)
 	for range d.rng.IntN(3) {
 		d.stream(pick(d, []string{"vanishes", "returns", "silent", "speaks"}))

@@ -39,6 +39,8 @@ func read(text string) (letter, error) {
 			into = &l.news
 		case line == "Over":
 			into = &l.over
+		case line == "Notices":
+			into = nil
 		case strings.HasPrefix(line, "All current problems at "):
 			into = &l.current
 			at, err := time.Parse(time.RFC3339, strings.TrimPrefix(line, "All current problems at "))
@@ -47,7 +49,7 @@ func read(text string) (letter, error) {
 			}
 			l.at = at
 		case !listed || into == nil || item == "none":
-		case regexp.MustCompile(`^and \d+ more`).MatchString(item):
+		case andMore.MatchString(item):
 			l.shortened = true
 		default:
 			things, err := readItem(item)
@@ -64,8 +66,10 @@ func read(text string) (letter, error) {
 }
 
 var (
+	andMore     = regexp.MustCompile(`^and \d+ more`)
 	systemLine  = regexp.MustCompile(`^(relay|jump) (?:has no fresh reports|is reporting again)|^(book) is (?:not answering|answering again)`)
 	flapMeaning = regexp.MustCompile(`flapping: .*? when it is steady`)
+	caredFor    = regexp.MustCompile(` \[(?:acknowledged|silenced|in maintenance|maintenance)\b[^\]]*\]`)
 	nameOfLine  = regexp.MustCompile(`^([^\s:]+): `)
 	thing       = regexp.MustCompile(`^(?:missing required (\S+?)|unhealthy (\S+?)|missing (jump)|(flapping))(?:: ([a-z, ]+?)(?: after .*)?)?(?: \(since [^)]+\))?$`)
 )
@@ -74,6 +78,7 @@ func readItem(item string) ([]told, error) {
 	if m := systemLine.FindStringSubmatch(item); m != nil {
 		return []told{{what: m[1] + m[2]}}, nil
 	}
+	item = caredFor.ReplaceAllString(item, "")
 	m := nameOfLine.FindStringSubmatch(item)
 	if m == nil {
 		return nil, fmt.Errorf("a line that names nobody: %q", item)
@@ -104,7 +109,7 @@ func newReader() *reader { return &reader{seen: map[string]string{}, knows: map[
 
 // reads takes in a mail; the error says what confuses its reader. In doubt, while
 // a source has not settled, the end of what was told is kept back until it is sure.
-func (r *reader) reads(id, raw string, l letter, doubt bool) error {
+func (r *reader) reads(id, raw string, l letter, doubt func(who string) bool) error {
 	if was, again := r.seen[id]; again {
 		if was != raw {
 			return fmt.Errorf("two mails with the Message-ID %s differ", id)
@@ -136,7 +141,7 @@ func (r *reader) reads(id, raw string, l letter, doubt bool) error {
 	// What is told and not listed is over, and its end is kept back: the experiment
 	// is flapping, or a source's return waits for that of another.
 	for t := range r.knows {
-		if t.who != "" && !doubt && !slices.Contains(l.current, t) && !r.knows[told{who: t.who, what: "flapping"}] {
+		if t.who != "" && !doubt(t.who) && !slices.Contains(l.current, t) && !r.knows[told{who: t.who, what: "flapping"}] {
 			return fmt.Errorf("%s was told, is not listed, and was not told to be over", t)
 		}
 	}

@@ -47,6 +47,12 @@ var dayOrders = []dayOrder{
 	{4, (*day).feedNoise},
 	{3, (*day).repair},
 	{3, (*day).restartServer},
+	{4, (*day).storeFaults},
+	{1, (*day).suspend},
+	{3, (*day).holds},
+	{2, (*day).silences},
+	{2, (*day).maintains},
+	{2, (*day).acks},
 }
 
 func (d *day) any() {

@@ -33,7 +33,7 @@ import (
 //
 // DAY_SEED picks a day (a failing one says its own), DAY_COUNT how many follow it,
 // DAY_HOURS and DAY_EXPERIMENTS their size. The orders of a seed are always the
-// same; the server's jitter isn't, so that a replay may need a few tries.
+// same, and so is the server's jitter: two runs of one seed are alike.
 func TestDay(t *testing.T) {
 	number := func(name string, usual int) int {
 		n, err := strconv.Atoi(cmp.Or(os.Getenv(name), strconv.Itoa(usual)))
@@ -52,6 +52,18 @@ func TestDay(t *testing.T) {
 	}
 }
 
+// Two runs of one seed give the same orders, events and mails.
+func TestDayIsReplayed(t *testing.T) {
+	t.Parallel()
+	var digests [2]uint64
+	for i := range digests {
+		synctest.Test(t, func(t *testing.T) { digests[i] = runDay(t, 8, 5, 20*time.Minute) })
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("two runs of one seed differ: %x and %x", digests[0], digests[1])
+	}
+}
+
 // climate is what kind of laboratory it is, and how the server is set up for it.
 type climate struct {
 	name                 string
@@ -64,25 +76,29 @@ type climate struct {
 	flapWindow           time.Duration
 	groupWait            time.Duration
 	confirm              int
+	tokens               time.Duration // how long ours for relay and jump last
+	mailKind             lab.MailOptions
 }
 
 var climates = []climate{
 	{
 		name: "as measured", relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
 		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
-		queryEvery: 5 * time.Minute, flapWindow: 10 * time.Minute, confirm: 1,
+		queryEvery: 5 * time.Minute, flapWindow: 10 * time.Minute, confirm: 1, tokens: time.Hour,
 	}, {
 		name: "relay without statistics", blind: true, relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
 		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
-		queryEvery: 2 * time.Minute, flapWindow: 5 * time.Minute, confirm: 1,
+		queryEvery: 2 * time.Minute, flapWindow: 5 * time.Minute, confirm: 1, tokens: 3 * time.Minute,
+		mailKind: realMailServer,
 	}, {
 		name: "a frame a minute", relayEvery: 61 * time.Second, jumpEvery: time.Minute,
 		lastActive: 5 * time.Minute, lastChecked: 5 * time.Minute, startup: 10 * time.Minute,
-		queryEvery: 15 * time.Minute, flapWindow: 30 * time.Minute, confirm: 1,
+		queryEvery: 15 * time.Minute, flapWindow: 30 * time.Minute, confirm: 1, tokens: 17 * time.Minute,
 	}, {
 		name: "told in groups", relayEvery: 6 * time.Second, jumpEvery: 5 * time.Second,
 		lastActive: 10 * time.Second, lastChecked: 30 * time.Second, startup: time.Minute,
 		queryEvery: 5 * time.Minute, flapWindow: 10 * time.Minute, groupWait: 20 * time.Second, confirm: 2,
+		tokens: 10 * time.Minute, mailKind: realMailServer,
 	},
 }
 
@@ -100,8 +116,10 @@ type day struct {
 	*bench
 	climate
 	rng     *rand.Rand
+	seed    uint64
 	size    int
 	born    int
+	passes  int
 	latency map[string]time.Duration
 
 	truth   *truth
@@ -120,21 +138,34 @@ type day struct {
 	lastCall        time.Time
 	readers         map[string]*reader
 	author          *ledgerOfEvents
+	shownRefused    map[string]bool // Message-IDs of which the API says why somebody hasn't got them
+
+	do      func(method, path, body string) (int, string) // what anna does through the API
+	hushes  map[string][]hush                             // by stub, in which nobody is mailed of it
+	covered map[string]bool                               // by stub: hushed since the latest quiet point
+
+	disk      *failingStore
+	storeLoud bool      // the store's fault keeps whatever is to be kept from being so
+	toKeep    time.Time // the latest decision with something to be kept
+
+	standstill <-chan struct{} // the loop stands still until it is closed; nil: it turns
 
 	seenMu   sync.Mutex // the loop of the server writes, the test reads
 	seen     []health.Decision
 	lastTurn time.Time
+	awake    time.Time // the start of the server, or the end of its latest sleep
 }
 
-func runDay(t *testing.T, seed uint64, size int, long time.Duration) {
-	c := climates[seed%uint64(len(climates))]
+func runDay(t *testing.T, seed uint64, size int, long time.Duration) uint64 {
+	c, hours := climates[seed%uint64(len(climates))], long
 	if c.relayEvery > 10*time.Second {
 		long *= 4 // its frames are rarer, and nothing is quick there
 	}
 	d := &day{
-		climate: c, rng: rand.New(rand.NewPCG(seed, 0xda7)), size: size, latency: map[string]time.Duration{lab.Book: 50 * time.Millisecond},
+		climate: c, rng: rand.New(rand.NewPCG(seed, 0xda7)), seed: seed, size: size, latency: map[string]time.Duration{lab.Book: 50 * time.Millisecond},
 		truth: newTruth(c.blind), ill: map[string]bool{}, illness: map[string][]span{},
-		readers: map[string]*reader{}, author: newLedgerOfEvents(), log: &tail{},
+		readers: map[string]*reader{}, author: newLedgerOfEvents(), log: &tail{}, disk: &failingStore{},
+		hushes: map[string][]hush{}, covered: map[string]bool{}, shownRefused: map[string]bool{},
 	}
 	for _, to := range dayRecipients {
 		d.readers[to] = newReader()
@@ -144,26 +175,29 @@ func runDay(t *testing.T, seed uint64, size int, long time.Duration) {
 		for _, at := range labAddresses {
 			d.network.Heal(at)
 		}
+		d.disk.order(storeFault{})
 		if !d.started.IsZero() {
 			d.stop()
 		}
 		d.close()
 		if t.Failed() {
-			t.Logf("seed %d, %s, at %s; replay: DAY_SEED=%d DAY_COUNT=1 DAY_HOURS=… DAY_EXPERIMENTS=%d go test -run TestDay ./internal/app\n%s\n\nthe end of the log:\n%s",
-				seed, c.name, time.Now().UTC().Format(time.TimeOnly), seed, size, strings.Join(d.story, "\n"), d.log)
+			t.Logf("seed %d, %s, at %s; replay: DAY_SEED=%d DAY_COUNT=1 DAY_HOURS=%d DAY_EXPERIMENTS=%d go test -run '^TestDay$' ./internal/app\n%s\n\nthe end of the log:\n%s",
+				seed, c.name, time.Now().UTC().Format(time.TimeOnly), seed, hours/time.Hour, size, strings.Join(d.story, "\n"), d.log)
 		}
 	}()
 	d.start()
 	d.pass(d.startup)
 	points := 0
 	for began := time.Now(); time.Since(began) < long; points++ {
+		d.actsAtLeisure()
 		for range 5 + d.rng.IntN(25) {
 			d.any()
 			d.pass(d.someWait())
 		}
 		d.quiet()
 	}
-	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails", c.name, len(d.story), points, d.author.events, d.readMails)
+	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails, story %x", c.name, len(d.story), points, d.author.events, d.readMails, d.digest())
+	return d.digest()
 }
 
 func (d *day) newLab(t *testing.T, seed uint64) *bench {
@@ -172,7 +206,7 @@ func (d *day) newLab(t *testing.T, seed uint64) *bench {
 	var err error
 	b.lab, err = lab.New(lab.Options{
 		RelayEvery: d.relayEvery, JumpEvery: d.jumpEvery, RelayStats: !d.blind,
-		Network: b.network, Seed: seed, BookLatency: d.latency[lab.Book],
+		Network: b.network, Seed: seed, BookLatency: d.latency[lab.Book], MailServer: d.mailKind,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -204,14 +238,17 @@ func (d *day) newLab(t *testing.T, seed uint64) *bench {
 		"STATUS_HEALTH_CONFIRM_DOWN":   strconv.Itoa(d.confirm),
 		"STATUS_HEALTH_CONFIRM_UP":     strconv.Itoa(d.confirm),
 		"STATUS_QUERY_BOOK_EVERY":      d.queryEvery.String(),
-		"STATUS_RECONNECT_RELAY_EVERY": "1h",
-		"STATUS_RECONNECT_JUMP_EVERY":  "1h",
+		"STATUS_RECONNECT_RELAY_EVERY": d.tokens.String(),
+		"STATUS_RECONNECT_JUMP_EVERY":  d.tokens.String(),
+		"STATUS_SECRET_STATUS":         actsSecret,
 	})
 	b.client = &http.Client{Transport: &http.Transport{DialContext: b.network.DialContext, DisableKeepAlives: true}}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stopLab = cancel
 	go func() { b.labDone <- b.lab.Run(ctx) }()
 	<-b.lab.Ready()
+	d.do = b.anna()
+	time.Sleep(137 * time.Millisecond) // so that what the lab does and what the server does never fall together
 	return b
 }
 
@@ -224,24 +261,39 @@ func (d *day) start() {
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "15:04:05.000"})
 	ctx, cancel := context.WithCancel(context.Background())
 	d.stopApp = cancel
-	d.app, err = app.New(ctx, app.Options{
-		Config: c, Version: "test", Log: log, Dial: d.network.DialContext,
+	o := app.Options{
+		Config: c, Version: "test", Log: log, Dial: d.network.DialContext, RootCAs: d.lab.CertPool(), Jitter: d.jitter,
 		Listen:     func(_ context.Context, _, addr string) (net.Listener, error) { return d.network.Listen(addr) },
 		OnDecision: d.decided,
-	})
+	}
+	o.WrapStore(d.wrapStore)
+	d.app, err = app.New(ctx, o)
 	d.must(err)
 	d.appDone = make(chan error, 1)
-	d.started, d.lastTurn = time.Now(), time.Now()
-	if n := len(d.pauses); n > 0 {
-		d.pauses[n-1].to = time.Now()
-	}
+	d.up()
 	running, done := d.app, d.appDone
 	go func() { done <- running.Run(ctx) }()
 	synctest.Wait()
 }
 
+// up notes that the server sees what happens, from now on.
+func (d *day) up() {
+	d.seenMu.Lock()
+	d.awake = time.Now()
+	d.started, d.lastTurn = d.awake, d.awake
+	d.seenMu.Unlock()
+	if n := len(d.pauses); n > 0 {
+		d.pauses[n-1].to = time.Now()
+	}
+}
+
 func (d *day) stop() {
 	d.bench.stop()
+	d.down()
+}
+
+// down notes that the server sees nothing, until it is up.
+func (d *day) down() {
 	d.started = time.Time{}
 	d.pauses = append(d.pauses, span{from: time.Now()})
 }
@@ -249,14 +301,29 @@ func (d *day) stop() {
 // decided sees each decision, in the server's loop.
 func (d *day) decided(decision health.Decision) {
 	d.seenMu.Lock()
+	standstill := d.standstill
+	d.seenMu.Unlock()
+	if standstill != nil {
+		<-standstill
+	}
+	d.seenMu.Lock()
 	defer d.seenMu.Unlock()
-	if gap := decision.At.Sub(d.lastTurn); gap > 1100*time.Millisecond {
+	// What waited while the machine was asleep has its own time.
+	if gap := decision.At.Sub(d.lastTurn); gap > 1100*time.Millisecond && decision.At.After(d.awake) {
 		d.t.Errorf("the loop stood still for %s at %s", gap, decision.At.UTC().Format(time.TimeOnly))
 	}
-	d.lastTurn = decision.At
+	d.lastTurn = later(d.lastTurn, decision.At)
 	if !decision.NothingToKeep() {
+		d.toKeep = decision.At
 		d.seen = append(d.seen, decision)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // did notes what happens now.
@@ -274,7 +341,7 @@ func (d *day) rose(name string) {
 	for i := range d.illness[name] {
 		if s := &d.illness[name][i]; s.to.IsZero() {
 			s.to = time.Now()
-			d.longWithoutMail = d.longWithoutMail || name == lab.Mail && s.to.Sub(s.from) > 90*time.Second
+			d.longWithoutMail = d.longWithoutMail || (name == lab.Mail || name == dayStore) && s.to.Sub(s.from) > 90*time.Second
 		}
 	}
 }

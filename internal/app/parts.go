@@ -140,7 +140,7 @@ func feedOptions(s config.Service, life time.Duration, c *config.Config, o Optio
 		Dial: o.dial(place), DialTLS: o.dialTLS(place), Proxy: o.proxy(), Wrap: o.wrap(place),
 		Trace:    o.trace(place), //nolint:bodyclose // it only looks
 		Decoded:  o.decoded(source),
-		Patience: c.Health.LastChecked, Cadence: cadence, Log: o.Log.WithField("part", place),
+		Patience: c.Health.LastChecked, Cadence: cadence, Jitter: o.jitter(place), Log: o.Log.WithField("part", place),
 	}
 }
 

@@ -148,13 +148,15 @@ func (v *voice) experiments(now []*health.Report) {
 	v.known = now
 }
 
-// experiment tells how one is now. Of what is not known nothing is told: what was told
-// stands.
+// experiment tells how one is now. Of what is not known nothing is told, nor of what is
+// as it was: what was told stands.
 func (v *voice) experiment(was, r *health.Report) {
 	v.totals.look(r)
 	s := observer.Client(serviceLab, r.Name)
 	if was == nil {
 		v.tell(s, observer.Running, "watched")
+	} else if was.State == r.State && slices.Equal(was.Issues, r.Issues) {
+		return
 	}
 	switch r.State {
 	case health.StateHealthy:

@@ -30,7 +30,9 @@ type KeeperOptions struct {
 	QueryEvery time.Duration // from manifest to manifest; 0: 15 min
 	Workers    int           // calls at a time, besides the manifest; 0: 8
 	Override   bool          // open also what a person holds closed
-	Log        logrus.FieldLogger
+	// Jitter gives a random time below the given one; nil: rand.N.
+	Jitter func(time.Duration) time.Duration
+	Log    logrus.FieldLogger
 }
 
 // Keeper keeps health informed of what book says, and book at what health
@@ -67,6 +69,9 @@ type Status struct {
 func NewKeeper(client *Client, o KeeperOptions) *Keeper {
 	o.QueryEvery = cmp.Or(max(o.QueryEvery, 0), 15*time.Minute)
 	o.Workers = cmp.Or(max(o.Workers, 0), 8)
+	if o.Jitter == nil {
+		o.Jitter = rand.N[time.Duration]
+	}
 	if o.Log == nil {
 		quiet := logrus.New()
 		quiet.SetOutput(io.Discard)
@@ -199,10 +204,10 @@ func (k *Keeper) failed(ctx context.Context, err error, post func(health.Input))
 
 // backoff is how long to wait after so many failures in a row: 0.5 to 1 s at
 // first, 15 to 30 s at most.
-func backoff(failures int) time.Duration {
+func (k *Keeper) backoff(failures int) time.Duration {
 	d := lastRetry
 	if n := failures - 1; n < 5 {
 		d = firstRetry << max(n, 0)
 	}
-	return d/2 + rand.N(d/2)
+	return d/2 + k.opt.Jitter(d/2)
 }

@@ -22,7 +22,7 @@ func (k *Keeper) poll(ctx context.Context, post func(health.Input)) {
 		if err := k.query(ctx, post); err != nil {
 			k.failed(ctx, err, post)
 			failures++
-			next = time.Now().Add(backoff(failures))
+			next = time.Now().Add(k.backoff(failures))
 		} else {
 			failures = 0
 		}

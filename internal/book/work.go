@@ -176,7 +176,7 @@ func (k *Keeper) finish(t *task, out outcome) {
 		j.read = j.read || t.read || (out.wrote && out.err != nil)
 		if same {
 			j.failures++
-			j.due = now.Add(backoff(j.failures))
+			j.due = now.Add(k.backoff(j.failures))
 		}
 	}
 	if out.said != nil {

@@ -241,6 +241,7 @@ func (e *Engine) hide(f *feed) {
 			x.jump.unknown = true
 			continue
 		}
+		x.shownStreams = nil
 		for _, s := range x.streams {
 			s.unknown, s.run = true, 0
 		}
@@ -272,6 +273,7 @@ func (e *Engine) addStream(x *experiment, topic string) *stream {
 	s := &stream{topic: topic, of: x, seenAt: e.now, unknown: true}
 	i, _ := slices.BinarySearchFunc(x.streams, topic, func(s *stream, t string) int { return strings.Compare(s.topic, t) })
 	x.streams = slices.Insert(x.streams, i, s)
+	x.shownStreams = nil
 	e.byTopic[topic] = append(e.byTopic[topic], s)
 	return s
 }
@@ -279,6 +281,7 @@ func (e *Engine) addStream(x *experiment, topic string) *stream {
 // dropStream forgets the i-th stream of its experiment.
 func (e *Engine) dropStream(s *stream, i int) {
 	s.of.streams = slices.Delete(s.of.streams, i, i+1)
+	s.of.shownStreams = nil
 	e.forgetTopic(s)
 }
 

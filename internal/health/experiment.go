@@ -55,6 +55,10 @@ type experiment struct {
 	unsaved   bool        // its record differs from what is kept
 	stale     bool        // its report must be made anew
 	report    *Report
+	// What was last shown of its streams, and of its host: a frame of one source changes
+	// nothing of the other. Nil: it must be made anew.
+	shownStreams []StreamReport
+	shownJump    *Conn
 }
 
 // subject is what an issue is about. A stream that was silent and then vanishes

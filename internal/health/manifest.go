@@ -98,7 +98,7 @@ func (e *Engine) require(x *experiment) {
 			s.required = true
 		}
 	}
-	x.stale = true
+	x.stale, x.shownStreams = true, nil
 }
 
 // availability takes in what book said of one resource.

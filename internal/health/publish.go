@@ -53,17 +53,16 @@ func (e *Engine) reportOf(x *experiment) *Report {
 		JumpOK: x.jump.judged && x.jump.ok, JumpKnown: x.jump.judged && !x.jump.unknown,
 		Issues: sortedIssues(x.noted), Events: x.events,
 		Silence: x.silence, Ack: x.ack, Maintenance: x.maintenance,
-		Streams: make([]StreamReport, len(x.streams)), Tunnels: x.statuses(),
+		Streams: e.streamReports(x), Tunnels: x.statuses(),
 	}
 	if n := len(x.resources); n > 0 {
 		r.Resources = make([]ResourceReport, 0, n)
 	}
 	if x.jump.frame == e.jumpFrames && e.jumpFrames > 0 {
-		c := x.jump.conn
-		r.Jump = &c
-	}
-	for i, s := range x.streams {
-		r.Streams[i] = e.streamReport(s)
+		if x.shownJump == nil {
+			x.shownJump = new(x.jump.conn)
+		}
+		r.Jump = x.shownJump
 	}
 	for _, res := range x.resources {
 		rr := ResourceReport{
@@ -76,6 +75,17 @@ func (e *Engine) reportOf(x *experiment) *Report {
 		r.Resources = append(r.Resources, rr)
 	}
 	return r
+}
+
+// streamReports are shared by all reports between two frames of relay.
+func (e *Engine) streamReports(x *experiment) []StreamReport {
+	if x.shownStreams == nil {
+		x.shownStreams = make([]StreamReport, len(x.streams))
+		for i, s := range x.streams {
+			x.shownStreams[i] = e.streamReport(s)
+		}
+	}
+	return x.shownStreams
 }
 
 func (e *Engine) streamReport(s *stream) StreamReport {

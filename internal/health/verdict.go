@@ -50,7 +50,7 @@ func (e *Engine) relayFrame(in Frame) {
 	e.overfull(&e.relay, &fresh)
 	settling := e.relay.settling(in.At)
 	for _, x := range e.order {
-		x.lastRelay, x.stale = in.At, true
+		x.lastRelay, x.stale, x.shownStreams = in.At, true, nil
 		for i, s := range slices.Backward(x.streams) {
 			if !s.required && (s.frame != e.relayFrames && !settling || !x.owns(s.topic)) {
 				e.dropStream(s, i) // its absence is no fault
@@ -184,7 +184,7 @@ func (e *Engine) jumpFrame(in Frame) {
 	e.overfull(&e.jump, &fresh)
 	window, settling := e.jump.window(), e.jump.settling(in.At)
 	for _, x := range e.order {
-		x.lastJump, x.stale = in.At, true
+		x.lastJump, x.stale, x.shownJump = in.At, true, nil
 		j := &x.jump
 		ok := !j.listed.IsZero() && in.At.Sub(j.listed) <= window
 		if !ok && settling {

@@ -3,6 +3,7 @@ package lab
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,7 @@ type link struct {
 	period time.Duration
 	size   int
 	phase  time.Duration // from connecting to the first message
+	shown  shown
 }
 
 // hostLink is one connection to jump.
@@ -68,6 +70,7 @@ type hostLink struct {
 	topic string
 	since time.Time
 	until time.Time
+	shown shown
 }
 
 // tokenLife is how long the connections of experiments are authorised: they
@@ -132,7 +135,7 @@ func (l *Lab) AddExperiment(e Experiment) error {
 	if !e.NoHost {
 		x.host = &hostLink{topic: e.Stub, since: now}
 	}
-	l.experiments[e.Stub] = x
+	l.experiments[e.Stub], l.byStub = x, nil
 	for _, s := range x.streams {
 		l.topics[s.topic] = s
 	}
@@ -152,6 +155,7 @@ func (l *Lab) RemoveExperiment(stub string) error {
 		return fmt.Errorf("remove experiment: no %q in the lab", stub)
 	}
 	delete(l.experiments, stub)
+	l.byStub = nil
 	for _, s := range x.streams {
 		delete(l.topics, s.topic)
 	}
@@ -205,12 +209,11 @@ func (k *link) again(at time.Time) {
 	}
 }
 
-// sorted lists the experiments by stub, so that equal seeds give equal labs.
+// sorted lists the experiments by stub, so that equal seeds give equal labs. It is
+// called with mu held, and what it gives is not to be changed.
 func (l *Lab) sorted() []*experiment {
-	all := make([]*experiment, 0, len(l.experiments))
-	for _, x := range l.experiments {
-		all = append(all, x)
+	if l.byStub == nil {
+		l.byStub = slices.SortedFunc(maps.Values(l.experiments), func(a, b *experiment) int { return strings.Compare(a.stub, b.stub) })
 	}
-	slices.SortFunc(all, func(a, b *experiment) int { return strings.Compare(a.stub, b.stub) })
-	return all
+	return l.byStub
 }

@@ -75,11 +75,11 @@ func (c *feedLink) got(now time.Time, size int) {
 
 func (c *feedLink) heard(by *clock, now time.Time) traffic {
 	if c.count == 0 {
-		return traffic{Last: never}
+		return traffic{}
 	}
-	t := traffic{Last: by.between(c.last, now).String(), Size: float64(c.bytes / c.count)}
+	t := traffic{n: c.count, last: by.between(c.last, now), size: float64(c.bytes / c.count)}
 	if life := c.last.Sub(c.since).Seconds(); life > 0 {
-		t.FPS = float64(c.count) / life
+		t.fps = float64(c.count) / life
 	}
 	return t
 }

@@ -102,6 +102,8 @@ type Lab struct {
 	mu          sync.Mutex
 	rng         *rand.Rand
 	experiments map[string]*experiment // by stub
+	byStub      []*experiment          // the same, sorted; nil: to be sorted anew
+	records     []relayRecord          // of the latest frame, for its memory
 	topics      map[string]*stream
 	book        booking
 	mail        mailState

@@ -1,9 +1,6 @@
 package notify
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Retries begin after five seconds and settle at forty, so that what waits is
 // delivered within a minute of a mail server's recovery, a hanging attempt
@@ -17,19 +14,19 @@ const (
 const GiveUpAfter = 5 * 24 * time.Hour
 
 // backoff is the wait after a number of failed attempts, with jitter.
-func backoff(attempts int) time.Duration {
+func (o *Outbox) backoff(attempts int) time.Duration {
 	d := lastRetry
 	if attempts < 4 {
 		d = firstRetry << max(attempts-1, 0)
 	}
-	d = d*3/4 + rand.N(d/2)
+	d = d*3/4 + o.Jitter(d/2)
 	return min(max(d, firstRetry), lastRetry)
 }
 
 // after is when to try again what was begun at a moment and has failed now. It
 // counts from the beginning, because a hanging server has had its wait.
-func after(began, now time.Time, attempts int) time.Time {
-	next := began.Add(backoff(attempts))
+func (o *Outbox) after(began, now time.Time, attempts int) time.Time {
+	next := began.Add(o.backoff(attempts))
 	if soonest := now.Add(firstRetry); next.Before(soonest) {
 		return soonest
 	}

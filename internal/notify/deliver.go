@@ -225,7 +225,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 			// Those who failed together are tried together: one message, not one
 			// for each.
 			if _, ok := next[r.Attempts]; !ok {
-				next[r.Attempts] = after(began, now, r.Attempts)
+				next[r.Attempts] = o.after(began, now, r.Attempts)
 			}
 			r.LastErr, r.Next = result.Text, next[r.Attempts]
 			trouble = result.Text

@@ -53,7 +53,7 @@ func (o *Outbox) trouble(text string, nobody bool) {
 // a server that doesn't work only makes the last one late.
 func (o *Outbox) postpone(began time.Time, err error) {
 	o.openTries++
-	o.postponed = after(began, time.Now(), o.openTries)
+	o.postponed = o.after(began, time.Now(), o.openTries)
 	o.trouble(err.Error(), true)
 	if o.openTries == 1 {
 		o.log.WithError(err).Warn("the mail server can't be used; mail waits, and this is tried again")

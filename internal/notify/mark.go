@@ -81,7 +81,7 @@ func (o *Outbox) settleAgain(ctx context.Context, mails []health.Mail) {
 
 func (o *Outbox) markFailed(err error) {
 	o.markErr = fmt.Sprintf("store what became of a mail: %v", err)
-	o.markNext = time.Now().Add(backoff(o.markTries + 1))
+	o.markNext = time.Now().Add(o.backoff(o.markTries + 1))
 	if o.markTries++; o.markTries == 1 {
 		o.log.WithError(err).Error("what became of a mail can't be stored; it is remembered, and stored when that works")
 	}

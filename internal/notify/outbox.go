@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ const (
 // Outbox delivers what a store has queued. Only Run does anything; the other
 // methods may be called from anywhere.
 type Outbox struct {
+	// Jitter gives a random time below the given one. It may be set before Run.
+	Jitter func(time.Duration) time.Duration
+
 	store Store
 	open  func(ctx context.Context) (Session, error)
 	log   logrus.FieldLogger
@@ -104,7 +108,8 @@ type Failure struct {
 // [SMTP.Open].
 func NewOutbox(store Store, open func(ctx context.Context) (Session, error), log logrus.FieldLogger) *Outbox {
 	return &Outbox{
-		store: store, open: open, log: log,
+		Jitter: rand.N[time.Duration],
+		store:  store, open: open, log: log,
 		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, settled: map[string][]health.Recipient{},
 		choked: map[string]choking{}, stuck: map[string]int{}, tried: map[string]time.Time{},
 	}
@@ -163,7 +168,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		}
 		o.storeIs(err)
 		if err != nil {
-			wait = backoff(o.storeTries)
+			wait = o.backoff(o.storeTries)
 		}
 		timer.Reset(max(wait, atOnce))
 	}

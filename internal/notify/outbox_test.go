@@ -763,6 +763,7 @@ func TestARestartSendsOnlyWhatIsUnmarked(t *testing.T) {
 }
 
 func TestBackoffGrowsToItsCeiling(t *testing.T) {
+	o := NewOutbox(nil, nil, nil)
 	for attempts := range 100 {
 		low, high := firstRetry, lastRetry
 		if attempts >= 4 {
@@ -772,7 +773,7 @@ func TestBackoffGrowsToItsCeiling(t *testing.T) {
 			high = firstRetry * 5 / 4
 		}
 		for range 50 {
-			if d := backoff(attempts); d < low || d > high {
+			if d := o.backoff(attempts); d < low || d > high {
 				t.Fatalf("backoff(%d) = %v, want %v to %v", attempts, d, low, high)
 			}
 		}

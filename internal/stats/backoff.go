@@ -11,7 +11,10 @@ const (
 )
 
 // backoff says how long to wait between attempts. The zero value is ready.
-type backoff struct{ tries int }
+type backoff struct {
+	tries  int
+	jitter func(time.Duration) time.Duration // gives a random time below the given one; nil: rand.N
+}
 
 // wait gives a time that is random, so that the servers of a lab that fell
 // together don't come back together, between half and the whole of a span that
@@ -22,7 +25,11 @@ func (b *backoff) wait() time.Duration {
 		span = min(span, 2*backoffFloor<<b.tries)
 		b.tries++
 	}
-	return span/2 + rand.N(span/2+1)
+	jitter := b.jitter
+	if jitter == nil {
+		jitter = rand.N[time.Duration]
+	}
+	return span/2 + jitter(span/2+1)
 }
 
 func (b *backoff) reset() { b.tries = 0 }

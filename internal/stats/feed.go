@@ -31,8 +31,9 @@ type Options struct {
 	Trace         func(context.Context) (context.Context, func(*http.Response, error)) // see Config
 	Decoded       func(took time.Duration)                                             // see Config
 
-	Patience time.Duration // see Config
-	Cadence  time.Duration // see Config
+	Patience time.Duration                     // see Config
+	Cadence  time.Duration                     // see Config
+	Jitter   func(time.Duration) time.Duration // see Config
 	Log      logrus.FieldLogger
 }
 
@@ -50,7 +51,7 @@ func New(o Options, c ServiceConfig) *Subscriber {
 	return NewSubscriber(Config{
 		Source: c.Name, Access: NewService(c).Access, Dial: o.Dial, DialTLS: o.DialTLS, TLS: o.TLS, Proxy: o.Proxy,
 		Trace: o.Trace, Decoded: o.Decoded,
-		Patience: o.Patience, Cadence: o.Cadence, Log: o.Log,
+		Patience: o.Patience, Cadence: o.Cadence, Jitter: o.Jitter, Log: o.Log,
 	})
 }
 

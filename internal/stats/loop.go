@@ -59,6 +59,7 @@ type loop struct {
 
 func newLoop(s *Subscriber, handle func(health.Input)) *loop {
 	l := &loop{s: s, handle: handle, events: make(chan event), say: voice{log: s.log}}
+	l.retry.jitter, l.beside.jitter = s.cfg.Jitter, s.cfg.Jitter
 	l.cadence.Seed(s.cfg.Cadence)
 	l.taken = l.frame
 	return l

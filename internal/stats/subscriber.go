@@ -37,7 +37,9 @@ type Config struct {
 	// tried, where the cadence of its frames doesn't ask for more; 0: 30 s.
 	Patience time.Duration
 	Cadence  time.Duration // as learned before a restart; 0: not known
-	Log      logrus.FieldLogger
+	// Jitter gives a random time below the given one; nil: rand.N.
+	Jitter func(time.Duration) time.Duration
+	Log    logrus.FieldLogger
 
 	limit int64 // bytes of one message; 0: maxMessage
 }
