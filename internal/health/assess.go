@@ -25,7 +25,7 @@ func (e *Engine) assess(x *experiment) {
 		return
 	}
 	if x.stale {
-		if found := x.found(); sameHealth(x.noted, found) {
+		if found := e.found(x); sameHealth(x.noted, found) {
 			x.reword(found)
 		} else {
 			e.event(x, found)
@@ -90,7 +90,7 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 	if !wasFlapping {
 		e.endAck(x, "")
 	}
-	x.noted = found
+	x.noted, x.shownStreams = found, nil
 	x.changes = append(x.changes, e.now)
 	if n := e.cfg.FlapEvents; n > 0 && e.cfg.FlapWindow > 0 && x.flapping.IsZero() && len(x.changes) >= n {
 		x.flapping = e.now
@@ -108,12 +108,17 @@ func (e *Engine) event(x *experiment, found map[subject]Issue) {
 	}
 	x.unsaved = true
 	ev := Event{
-		Experiment: x.name, When: e.now, Healthy: x.healthy(), JumpOK: x.jump.ok,
+		Experiment: x.name, When: e.now, Healthy: x.healthy(), JumpOK: x.jumpOK(),
 		StreamOK: make(map[string]bool, len(x.streams)), TunnelOK: x.tunnelsOK(), Issues: []string{},
 	}
 	for _, s := range x.streams {
-		if s.judged {
-			ev.StreamOK[s.topic] = s.ok
+		if ok, _ := x.streamOK(s); ok {
+			ev.StreamOK[s.topic] = true
+		}
+	}
+	for about := range found {
+		if about.code == UnhealthyStream {
+			ev.StreamOK[about.name] = false
 		}
 	}
 	for _, i := range slices.SortedFunc(maps.Values(found), compareIssues) {

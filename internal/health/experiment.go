@@ -143,8 +143,29 @@ func (x *experiment) issueOf(s *stream) (Issue, bool) {
 	return Issue{Code: code, Experiment: x.name, Subject: s.topic, Since: s.since}, true
 }
 
-// found lists what is wrong as far as is known now.
-func (x *experiment) found() map[subject]Issue {
+// found lists what is wrong. What can't be known at present is as it was told: a grace
+// may end while its source is silent, and then nobody has been told what was seen in it.
+func (e *Engine) found(x *experiment) map[subject]Issue {
+	m := x.seen()
+	for about := range m {
+		if _, told := x.noted[about]; !told && !x.known(e, about) {
+			delete(m, about)
+		}
+	}
+	for about, i := range x.noted {
+		if x.known(e, about) {
+			continue
+		}
+		if m == nil {
+			m = make(map[subject]Issue)
+		}
+		m[about] = i
+	}
+	return m
+}
+
+// seen lists what is wrong by the latest verdicts, whoever knows of them.
+func (x *experiment) seen() map[subject]Issue {
 	var m map[subject]Issue // mostly there is nothing to find
 	add := func(i Issue) {
 		if m == nil {
@@ -172,15 +193,41 @@ func (x *experiment) found() map[subject]Issue {
 
 // healthy is the last known health.
 func (x *experiment) healthy() bool {
-	if !x.jump.judged || !x.jump.ok {
+	if !x.jumpOK() || x.tunnelsBad > 0 {
 		return false
 	}
 	for _, s := range x.streams {
-		if !s.judged || !s.ok {
+		if ok, _ := x.streamOK(s); !ok {
 			return false
 		}
 	}
-	return x.tunnelsBad == 0
+	for about := range x.noted {
+		if about.code == UnhealthyStream && x.stream(about.name) == nil {
+			return false // it is gone, and no event has told that
+		}
+	}
+	return true
+}
+
+// jumpOK says whether jump is ok as far as is known; where it can't be known at present,
+// only if nobody was told otherwise.
+func (x *experiment) jumpOK() bool {
+	if x.jump.unknown {
+		if _, unwell := x.noted[subject{code: MissingJump}]; unwell {
+			return false
+		}
+	}
+	return x.jump.judged && x.jump.ok
+}
+
+// streamOK is the same of a stream, and since when that is so.
+func (x *experiment) streamOK(s *stream) (ok bool, since time.Time) {
+	if s.unknown {
+		if i, unwell := x.noted[subject{UnhealthyStream, s.topic}]; unwell {
+			return false, i.Since
+		}
+	}
+	return s.judged && s.ok, s.since
 }
 
 // hazy says whether anything about the experiment can't be told at present. A tunnel of

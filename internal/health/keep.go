@@ -156,7 +156,7 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 		e.restoreTunnel(x, k, past(k.Since))
 	}
 	if r.Assessed {
-		maps.Copy(x.noted, x.found())
+		maps.Copy(x.noted, x.seen())
 	}
 	if !r.Flapping.IsZero() {
 		x.flapping = past(r.Flapping)

@@ -184,18 +184,26 @@ func (l ledger) read(a *health.Alert, s *health.Snapshot) error {
 		l[i.Experiment][subjectOf(i)] = true
 	}
 	// Current is what has been told and is still so.
-	want := map[string]bool{}
+	want, maybe := map[string]bool{}, map[string]bool{}
 	for _, i := range s.Issues {
 		want[" "+subjectOf(i)] = l[""][subjectOf(i)]
 	}
 	for _, r := range s.Experiments {
+		if r.State == health.StateUnknown && r.Maintenance != nil && len(r.Resources) == 0 {
+			// It may be leaving: what was told of it is over once its maintenance is.
+			for about := range l[r.Name] {
+				maybe[r.Name+" "+about] = true
+			}
+			continue
+		}
 		for _, i := range r.Issues {
 			want[r.Name+" "+subjectOf(i)] = l[r.Name][subjectOf(i)]
 		}
 	}
 	for _, i := range a.Current {
-		if about := i.Experiment + " " + subjectOf(i); want[about] {
+		if about := i.Experiment + " " + subjectOf(i); want[about] || maybe[about] {
 			delete(want, about)
+			delete(maybe, about)
 		} else {
 			return fmt.Errorf("listed as still so, and it isn't, or was never told: %s %s", i.Experiment, i)
 		}

@@ -33,13 +33,15 @@ func TestFloodCostsLittle(t *testing.T) {
 	const most = 100 * time.Millisecond
 	e, _, _, at := large(200)
 	for _, f := range []health.Frame{flood(health.Relay), flood(health.Jump)} {
-		fastest := time.Hour // machines are busy
-		for range 3 {
+		fastest := time.Hour
+		for range 20 { // machines are busy: once in the time is proof
 			at = at.Add(time.Second)
 			f.At = at
 			began := time.Now()
 			e.Step(f)
-			fastest = min(fastest, time.Since(began))
+			if fastest = min(fastest, time.Since(began)); fastest <= most || raceDetector {
+				break
+			}
 		}
 		t.Logf("%d connections of %s: %s", mostRecords, f.Source, fastest)
 		if !raceDetector && fastest > most {

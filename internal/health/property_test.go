@@ -187,7 +187,7 @@ func (p *play) act(t *rapid.T) {
 	names := slices.Sorted(maps.Keys(w.resources))
 	var err error
 	switch what := one([]string{
-		"run", "run", "run", "run", "stream", "stream", "stream", "stream", "jump", "source", "book", "resource", "restart", "restarts",
+		"run", "run", "run", "stream", "stream", "stream", "stream", "jump", "source", "book", "resource", "restart", "restarts", "silent grace",
 		"person", "person", "person",
 	}, "act"); {
 	case what == "person":
@@ -225,6 +225,8 @@ func (p *play) act(t *rapid.T) {
 		p.restart(t, 300)
 	case what == "restarts":
 		p.restarts(t)
+	case what == "silent grace":
+		p.silentGrace(t)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -238,22 +240,12 @@ func (p *play) restarts(t *rapid.T) {
 	run := func(longest int) {
 		w.run(time.Duration(rapid.IntRange(0, longest).Draw(t, "seconds"))*time.Second, func(health.Decision) {})
 	}
-	for range rapid.IntRange(0, 4).Draw(t, "faults") {
-		delete(w.conns, rapid.SampledFrom(p.topics).Draw(t, "is gone"))
-	}
-	w.hosts[rapid.SampledFrom(p.stubs).Draw(t, "host")] = false
+	p.faults(t)
 	run(90)
 	for range rapid.IntRange(1, 4).Draw(t, "restarts") {
 		p.restart(t, 20)
 		if rapid.Bool().Draw(t, "all is put right") {
-			for _, topic := range p.topics {
-				if !p.sends(topic) {
-					w.connect(topic)
-				}
-			}
-			for _, stub := range p.stubs {
-				w.hosts[stub] = true
-			}
+			p.putRight()
 		}
 		run(30)
 		p.person(t)
@@ -306,6 +298,7 @@ func (p *play) check(in health.Input, d health.Decision) {
 	p.silenceHides(d, s)
 	for _, r := range s.Experiments {
 		p.tables(d.At, r, s)
+		p.shownAsTold(d.At, r)
 	}
 	for _, name := range d.Forgotten {
 		if len(p.ledger[name]) > 0 {
@@ -358,6 +351,7 @@ func (p *play) eventsAreChanges(d health.Decision) {
 		if ev.Healthy && (len(now) > 0 || !ev.JumpOK) {
 			p.t.Fatalf("%s: an event of %s contradicts itself: %+v", offset(d.At), ev.Experiment, ev)
 		}
+		p.agrees(ev, now)
 		p.events[ev.Experiment] = now
 	}
 }

@@ -50,7 +50,7 @@ func (e *Engine) reportOf(x *experiment) *Report {
 	r := &Report{
 		Name: x.name, State: x.state, Healthy: x.healthy(), Since: x.since, FirstSeen: x.firstSeen,
 		LastCheckedStreams: x.lastRelay, LastCheckedJump: x.lastJump, LastInManifest: x.lastManifest,
-		JumpOK: x.jump.judged && x.jump.ok, JumpKnown: x.jump.judged && !x.jump.unknown,
+		JumpOK: x.jumpOK(), JumpKnown: x.jump.judged && !x.jump.unknown,
 		Issues: sortedIssues(x.noted), Events: x.events,
 		Silence: x.silence, Ack: x.ack, Maintenance: x.maintenance,
 		Streams: e.streamReports(x), Tunnels: x.statuses(),
@@ -89,7 +89,8 @@ func (e *Engine) streamReports(x *experiment) []StreamReport {
 }
 
 func (e *Engine) streamReport(s *stream) StreamReport {
-	r := StreamReport{Topic: s.topic, Required: s.required, OK: s.judged && s.ok, Since: s.since, LastActive: s.lastActive}
+	r := StreamReport{Topic: s.topic, Required: s.required, LastActive: s.lastActive}
+	r.OK, r.Since = s.of.streamOK(s)
 	switch {
 	case s.unknown || !s.judged:
 		r.Verdict = VerdictUnknown
