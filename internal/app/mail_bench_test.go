@@ -2,11 +2,15 @@ package app_test
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"labstatus/internal/health"
 	"labstatus/internal/lab"
+	"labstatus/internal/store"
 )
 
 // watch lets time pass, reading the API all the while: it has to answer at once.
@@ -34,6 +38,46 @@ func (b *bench) mailReport() mailReport {
 	var system struct{ Mail mailReport }
 	b.get("/api/v1/system", &system)
 	return system.Mail
+}
+
+// mailFate is what the API says became of a mail for one recipient.
+type mailFate struct {
+	Fate      string
+	Attempts  int
+	LastError string `json:"last_error"`
+}
+
+// fates gives, for each mail since a moment, the oldest first, what the API says became
+// of it for each maintainer in turn.
+func (b *bench) fates(since time.Time) (all [][]mailFate) {
+	b.t.Helper()
+	var page struct {
+		Mails []struct {
+			At         time.Time
+			Recipients []mailFate
+		}
+	}
+	b.get("/api/v1/mails", &page)
+	for _, m := range slices.Backward(page.Mails) {
+		if m.At.After(since) {
+			all = append(all, m.Recipients)
+		}
+	}
+	return all
+}
+
+// fatesAre fails the test unless the API says so of each mail since a moment. Attempts
+// that aren't given may be any.
+func (b *bench) fatesAre(since time.Time, want ...[]mailFate) {
+	b.t.Helper()
+	got := b.fates(since)
+	same := func(a, b mailFate) bool {
+		return a.Fate == b.Fate && (b.Attempts == 0 || a.Attempts == b.Attempts) &&
+			strings.Contains(a.LastError, b.LastError) && (a.LastError == "") == (b.LastError == "")
+	}
+	if !slices.EqualFunc(got, want, func(a, b []mailFate) bool { return slices.EqualFunc(a, b, same) }) {
+		b.t.Errorf("the API says of mails\n%+v, want\n%+v", got, want)
+	}
 }
 
 // deliveries counts, for each message and each recipient, how often a copy was
@@ -115,4 +159,48 @@ func (b *bench) attemptsBounded(since, until time.Time) {
 	if most := int(until.Sub(since)/(5*time.Second)) + 2; len(dials) > most {
 		b.t.Errorf("%d attempts within %s", len(dials), until.Sub(since))
 	}
+}
+
+// clockStore is a store as an outbox finds it after the clock was set, which can't be
+// done in a bubble: instead what it holds of mail is dated by the clock of before.
+type clockStore struct {
+	store.Store
+	mu    sync.Mutex
+	dated map[string]time.Duration // how far mails are dated ahead
+}
+
+// set sets the clock forward or back.
+func (s *clockStore) set(ctx context.Context, by time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mails, _, err := s.Mails(ctx, 1000, "")
+	if err != nil {
+		return err
+	}
+	if s.dated == nil {
+		s.dated = map[string]time.Duration{}
+	}
+	for _, m := range mails {
+		s.dated[m.ID] -= by
+		for i, r := range m.Recipients {
+			if !r.Next.IsZero() {
+				m.Recipients[i].Next = r.Next.Add(-by)
+			}
+		}
+		if err := s.MarkMail(ctx, m.ID, m.Recipients); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DueMail implements store.Store.
+func (s *clockStore) DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error) {
+	mails, err := s.Store.DueMail(ctx, now, limit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, m := range mails {
+		mails[i].At = m.At.Add(s.dated[m.ID])
+	}
+	return mails, err
 }

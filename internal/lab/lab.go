@@ -63,6 +63,10 @@ type Options struct {
 	// MailDir is where received mails are also written, as .eml files; empty
 	// for nowhere. It must exist.
 	MailDir string
+	// OnMail sees each mail twice: when it has come to its final dot, before that is
+	// answered, and when the answer has been written to the end. The talk with the
+	// sender waits for it. Nil: nobody does.
+	OnMail func(ReceivedMail)
 
 	// GOSTs with tunnels to experiments; none by default. They report to whom
 	// Lab.Observe says.
@@ -91,7 +95,7 @@ type Lab struct {
 	opt   Options
 	log   logrus.FieldLogger
 	ready chan struct{}
-	cert  *tls.Certificate
+	cert  *tls.Certificate // the mail server's good one
 	pool  *x509.CertPool
 
 	services map[string]*service

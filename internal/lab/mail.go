@@ -49,6 +49,9 @@ type MailOptions struct {
 	User, Password string
 	// MaxBytes is the largest message taken, 10 MiB by default.
 	MaxBytes int64
+	// HideMaxBytes keeps it from clients, who hear of it only when they have sent
+	// too much: at the final dot.
+	HideMaxBytes bool
 }
 
 func (m MailOptions) check() (MailOptions, error) {
@@ -76,12 +79,7 @@ func (l *Lab) setMail(opt MailOptions) error {
 	if opt.TLS == TLSNone {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(l.address(Mail))
-	if err != nil {
-		return fmt.Errorf("address of the mail server: %w", err)
-	}
-	l.cert, l.pool, err = selfSigned(host)
-	return err
+	return l.certifyMail()
 }
 
 // serveMail answers every connection until ctx ends. What the outside sees is

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -162,6 +165,64 @@ func TestMailFaults(t *testing.T) {
 	}
 }
 
+// What a sender can have known is recorded: when the answer to its dot was written
+// whole, and when it went on after that.
+func TestMailSaysWhatItsSenderKnew(t *testing.T) {
+	var seen []string
+	opt := Options{OnMail: func(m ReceivedMail) {
+		if m.Answered.IsZero() {
+			seen = append(seen, m.MessageID)
+		} else {
+			seen = append(seen, m.Answer[:3])
+		}
+	}}
+	inBubble(t, opt, func(b *bench) {
+		b.must(b.Service(Mail).Latency(time.Second))
+		for _, test := range []struct {
+			order                  string
+			within                 time.Duration
+			fails                  string
+			answered, spoke, ended time.Duration // after the connection was opened; 0: never
+		}{
+			// banner, EHLO, MAIL, RCPT, DATA, dot: six replies, and QUIT right after
+			{"", time.Minute, "", 6 * time.Second, 6 * time.Second, 7 * time.Second},
+			{"", 6*time.Second - 1, "dot", 6 * time.Second, 0, 6*time.Second - 1}, // it hangs up, which nobody notices
+			{"mail cuts at dot 1", time.Minute, "dot", 0, 0, 5 * time.Second},
+			{"mail drips at dot 1", 7 * time.Second, "dot", 0, 0, 7 * time.Second},
+		} {
+			b.ForgetMails()
+			if test.order != "" {
+				b.must(b.Order(test.order))
+			}
+			began := time.Now()
+			at, err := b.post(test.within, "a@lab.example")
+			if took := time.Since(began); at != test.fails || took != test.ended {
+				t.Errorf("%q: ended at %q after %s: %v", test.order, at, took, err)
+			}
+			synctest.Wait()
+			time.Sleep(time.Minute) // the bubble's
+			after := func(at time.Time) time.Duration {
+				if at.IsZero() {
+					return 0
+				}
+				return at.Sub(began)
+			}
+			all := b.Mails()
+			if len(all) != 1 {
+				t.Fatalf("%q: %d mails", test.order, len(all))
+			}
+			m := all[0]
+			if !m.Opened.Equal(began) || after(m.Answered) != test.answered || after(m.Spoke) != test.spoke {
+				t.Errorf("%q: opened %s, answered %s, spoke %s after the beginning", test.order, after(m.Opened), after(m.Answered), after(m.Spoke))
+			}
+		}
+		const id = "<1@lab.example>"
+		if !slices.Equal(seen, []string{id, "250", id, "250", id, id}) || b.State().Mails != 4 {
+			t.Errorf("seen %q, %d came", seen, b.State().Mails)
+		}
+	})
+}
+
 // One recipient is refused for now and another for ever; faults without a
 // count last until the server is well.
 func TestMailRecipientFaults(t *testing.T) {
@@ -307,6 +368,13 @@ func TestMailCapabilities(t *testing.T) {
 			t.Errorf("recorded: %+v", m)
 		}
 	})
+	opt.HideMaxBytes = true
+	inBubble(t, Options{MailServer: opt}, func(b *bench) {
+		got := talk(b, "EHLO me", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA", strings.Repeat("x", 200), ".")
+		if strings.Contains(got, "SIZE") || !strings.Contains(got, "\r\n552 ") {
+			t.Errorf("with a limit that is hidden:\n%s", got)
+		}
+	})
 	opt.AuthBeforeTLS = true
 	inBubble(t, Options{MailServer: opt}, func(b *bench) {
 		if got := talk(b, "EHLO me"); !strings.Contains(got, "AUTH PLAIN LOGIN\r\n") {
@@ -318,4 +386,55 @@ func TestMailCapabilities(t *testing.T) {
 			t.Errorf("taken: %+v", bad)
 		}
 	}
+}
+
+// A running mail server shows another certificate to the next who starts TLS, and the
+// good one again.
+func TestMailCertificates(t *testing.T) {
+	for _, how := range []string{TLSStart, TLSImplicit} {
+		inBubble(t, Options{MailServer: MailOptions{TLS: how}}, func(b *bench) {
+			handshake := func() error {
+				conn, err := b.net.DialContext(b.Context(), "tcp", b.Addr(Mail))
+				b.must(err)
+				defer conn.Close()
+				if how == TLSStart {
+					in := bufio.NewReader(conn)
+					for _, say := range []string{"EHLO me\r\n", "STARTTLS\r\n", ""} {
+						for line := "-"; len(line) < 4 || line[3] == '-'; {
+							line, err = in.ReadString('\n')
+							b.must(err)
+						}
+						_, err = io.WriteString(conn, say)
+						b.must(err)
+					}
+				}
+				return tls.Client(conn, &tls.Config{ServerName: "mail.lab", RootCAs: b.CertPool()}).Handshake()
+			}
+			b.must(handshake())
+			for _, kind := range []Certificate{CertExpired, CertMisnamed, CertUnknown} {
+				b.must(b.MailCertificate(kind))
+				err := handshake()
+				invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+				misnamed, _ := errors.AsType[x509.HostnameError](err)
+				_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+				if (invalid.Cert != nil && invalid.Reason == x509.Expired) != (kind == CertExpired) ||
+					(misnamed.Host == "mail.lab") != (kind == CertMisnamed) || unknown != (kind == CertUnknown) {
+					t.Errorf("%s, %s: %v", how, kind, err)
+				}
+				b.must(b.MailCertificate(CertGood))
+				b.must(handshake())
+				b.must(b.MailCertificate(kind))
+				b.must(b.MailWell())
+				b.must(handshake())
+			}
+			if err := b.MailCertificate("gilded"); err == nil {
+				t.Error("a gilded certificate was taken")
+			}
+		})
+	}
+	inBubble(t, Options{}, func(b *bench) {
+		if err := b.MailCertificate(CertExpired); err == nil {
+			t.Error("a server without TLS took a certificate")
+		}
+	})
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -28,6 +29,11 @@ type ReceivedMail struct {
 	// empty when there was none.
 	Answer string
 
+	// What a sender that came to its end can have known: when its connection was
+	// taken, when the whole answer was written to it, and when it said the next thing
+	// after that. Zero: it did not come to it.
+	Opened, Answered, Spoke time.Time
+
 	// Read from Raw; what cannot be read stays empty.
 	Header    mail.Header
 	Subject   string
@@ -45,6 +51,7 @@ const mailsKept = 5000
 // mailState is the mail server's memory. Guarded by Lab.mu.
 type mailState struct {
 	opt     MailOptions
+	cert    *tls.Certificate // what is shown at the moment
 	faults  []MailFault
 	talks   map[*mailTalk]struct{} // those that hang
 	mails   []ReceivedMail
@@ -52,8 +59,8 @@ type mailState struct {
 }
 
 // keep records a mail, and writes it to Options.MailDir. That it could not be
-// written is the operator's worry, not the sender's.
-func (l *Lab) keep(m *ReceivedMail) {
+// written is the operator's worry, not the sender's. It gives the mail's number.
+func (l *Lab) keep(m *ReceivedMail) int {
 	m.parse()
 	l.mu.Lock()
 	l.mail.arrived++
@@ -65,17 +72,38 @@ func (l *Lab) keep(m *ReceivedMail) {
 	l.mu.Unlock()
 	log := l.log.WithField("subject", m.Subject).WithField("answer", m.Answer)
 	log.Info("mail received")
+	if l.opt.OnMail != nil {
+		l.opt.OnMail(*m)
+	}
 	if l.opt.MailDir == "" {
-		return
+		return n
 	}
 	name := filepath.Join(l.opt.MailDir, fmt.Sprintf("%04d.eml", n))
 	if err := os.WriteFile(name, m.Raw, 0o600); err != nil {
 		log.WithError(err).Error("the mail could not be written to the mail directory: it is only in memory")
 	}
+	return n
+}
+
+// amend changes what is kept of a mail, where it still is.
+func (l *Lab) amend(number int, change func(*ReceivedMail)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := number - 1 - (l.mail.arrived - len(l.mail.mails)); i >= 0 {
+		change(&l.mail.mails[i])
+	}
+}
+
+// ForgetMails forgets the mails that have come, for whoever sends more of them than
+// memory is for.
+func (l *Lab) ForgetMails() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mail.mails = nil
 }
 
 // Mails returns every mail that reached its final dot, oldest first, at most
-// the newest 5,000.
+// the newest 5,000, but for those forgotten.
 func (l *Lab) Mails() []ReceivedMail {
 	l.mu.Lock()
 	defer l.mu.Unlock()

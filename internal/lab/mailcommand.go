@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 var verbStage = map[string]Stage{
@@ -90,10 +91,10 @@ func (t *mailTalk) startTLS(drip bool) error {
 }
 
 // capabilities corrects the list the server proper gives: STARTTLS is done
-// here, and chunks are not offered.
+// here, chunks are not offered, and a limit on size may be kept secret.
 func (t *mailTalk) capabilities(answer string) string {
 	lines := slices.DeleteFunc(strings.Split(strings.TrimRight(answer, "\r\n"), "\r\n"), func(l string) bool {
-		return len(l) > 4 && l[4:] == "CHUNKING"
+		return len(l) > 4 && (l[4:] == "CHUNKING" || t.opt.HideMaxBytes && strings.HasPrefix(l[4:], "SIZE"))
 	})
 	if t.opt.TLS == TLSStart && !t.encrypted && strings.HasPrefix(answer, "250") {
 		lines = append(lines, "250 STARTTLS")
@@ -131,7 +132,9 @@ func (t *mailTalk) data() error {
 	}
 	f, faulty := t.lab.takeFault(StageDot, t.to)
 	t.to = nil
+	number := 0
 	if t.message != nil { // recorded before a fault that may last for ever
+		t.message.Opened = t.opened
 		t.message.Answer = strings.TrimSpace(answer)
 		switch {
 		case faulty && f.Action == ActReply:
@@ -139,16 +142,23 @@ func (t *mailTalk) data() error {
 		case faulty && f.Action != ActDrip:
 			t.message.Answer = ""
 		}
-		t.lab.keep(t.message)
+		number = t.lab.keep(t.message)
 	}
-	if !faulty {
-		return t.write(answer, false)
+	instead, drip := "", false
+	if faulty {
+		if instead, drip, err = t.commit(f); err != nil {
+			return err
+		}
 	}
-	instead, drip, err := t.commit(f)
-	if err != nil {
+	if err := t.write(cmp.Or(instead, answer), drip); err != nil || number == 0 {
 		return err
 	}
-	return t.write(cmp.Or(instead, answer), drip)
+	t.message.Answered, t.answered = time.Now(), number
+	t.lab.amend(number, func(m *ReceivedMail) { m.Answered = t.message.Answered })
+	if t.lab.opt.OnMail != nil {
+		t.lab.opt.OnMail(*t.message)
+	}
+	return nil
 }
 
 // address is the bare one in the argument of RCPT.

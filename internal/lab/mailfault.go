@@ -104,10 +104,11 @@ func (l *Lab) FaultMail(f MailFault) error {
 	return nil
 }
 
-// MailWell ends every mail fault; connections that hang are cut.
+// MailWell ends every mail fault, and shows the good certificate again; connections
+// that hang are cut.
 func (l *Lab) MailWell() error {
 	l.mu.Lock()
-	l.mail.faults = nil
+	l.mail.faults, l.mail.cert = nil, l.cert
 	l.mu.Unlock()
 	l.releaseMail()
 	return l.Service(Mail).Start()

@@ -36,8 +36,10 @@ type mailTalk struct {
 	server    net.Conn
 	replies   *bufio.Reader
 	encrypted bool
+	opened    time.Time
 	to        []string // recipients accepted in this transaction
 	message   *ReceivedMail
+	answered  int // number of the mail whose answer was the last thing said; 0: it was something else
 }
 
 func (t *mailTalk) mayAuth() bool {
@@ -46,7 +48,7 @@ func (t *mailTalk) mayAuth() bool {
 
 // serve talks until one side ends it.
 func (t *mailTalk) serve() (err error) {
-	t.outer, t.in = t.conn, bufio.NewReaderSize(t.conn, mailLine)
+	t.outer, t.in, t.opened = t.conn, bufio.NewReaderSize(t.conn, mailLine), time.Now()
 	defer func() {
 		if t.server != nil {
 			err = errors.Join(err, t.server.Close())
@@ -82,6 +84,11 @@ func (t *mailTalk) serve() (err error) {
 		if err != nil {
 			return err
 		}
+		if t.answered > 0 {
+			spoke := time.Now()
+			t.lab.amend(t.answered, func(m *ReceivedMail) { m.Spoke = spoke })
+			t.answered = 0
+		}
 		if err := t.command(line); err != nil {
 			return err
 		}
@@ -104,7 +111,10 @@ func (t *mailTalk) connect() (string, error) {
 }
 
 func (t *mailTalk) encrypt() error {
-	c, err := handshake(t.ctx, t.conn, t.lab.cert)
+	t.lab.mu.Lock()
+	cert := t.lab.mail.cert
+	t.lab.mu.Unlock()
+	c, err := handshake(t.ctx, t.conn, cert)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ var kinds = map[string]struct {
 	"stage":     {"one of " + list(stages), func(s string) bool { return slices.Contains(stages, Stage(s)) }},
 	"timed":     {"book, relay or jump", oneOf(Book, Relay, Jump)},
 	"skew":      {"a time such as 1h or -1h", func(s string) bool { _, err := time.ParseDuration(s); return err == nil }},
+	"kind":      {"one of " + list(certificates), func(s string) bool { return slices.Contains(certificates, Certificate(s)) }},
 	"duration":  {"a time such as 7s", func(s string) bool { d, err := time.ParseDuration(s); return err == nil && d >= 0 }},
 	"failure":   {"a code from 400 to 599", between(400, 599)},
 	"code":      {"a code from 200 to 599", between(200, 599)},
@@ -126,7 +127,7 @@ func Grammar() string {
 	for _, o := range orders {
 		fmt.Fprintf(&b, "%-52s %s\n", o.form, o.help)
 	}
-	for _, name := range []string{"stub", "service", "feed", "timed", "stage", "duration", "skew", "failure", "code", "n", "size", "way", "gost", "recipient"} {
+	for _, name := range []string{"stub", "service", "feed", "timed", "stage", "kind", "duration", "skew", "failure", "code", "n", "size", "way", "gost", "recipient"} {
 		fmt.Fprintf(&b, "%-52s %s\n", "  where <"+name+"> is", kinds[name].want)
 	}
 	b.WriteString("  a <stream> is named st-video or, for short, video; <text> is the rest of the line\n")

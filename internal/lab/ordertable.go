@@ -94,6 +94,7 @@ func orderTable() []order {
 		{"mail refuses <recipient> with <code> [<n>]", "at the rcpt stage", fault(func(a args) MailFault {
 			return MailFault{Stage: StageRcpt, Action: ActReply, Code: a.number("code"), Text: fmt.Sprintf("%s refused as ordered", a["recipient"]), Recipient: a["recipient"], Times: a.number("n")}
 		})},
+		{"mail certificate <kind>", "shows such a one to whoever starts TLS", func(l *Lab, a args) error { return l.MailCertificate(Certificate(a["kind"])) }},
 		{"mail well", "ends every fault of the mail server", func(l *Lab, _ args) error { return l.MailWell() }},
 	}, gostOrders(), collectorOrders())
 }

@@ -135,10 +135,11 @@ func TestDemoScript(t *testing.T) {
 func TestEveryOrder(t *testing.T) {
 	example := strings.NewReplacer("<stub> arrives", "newcomer arrives", "<stub>", "pend01", "<stream>", "video", "<service>", "relay", "<feed>", "jump", "<duration>", "1s", "<timed>", "book", "<skew>", "-1h",
 		"<code>", "450", "<failure>", "503", "<n>", "2", "<size>", "100", "<text>", "some words", "<resource>", "r-pend01", "<streams>", "data,st-video",
-		"<stage>", "data", "<recipient>", "*@x", "<way>", "late", "<gost>", "lee*", "[", "", "]", "")
+		"<stage>", "data", "<kind>", "unknown", "<recipient>", "*@x", "<way>", "late", "<gost>", "lee*", "[", "", "]", "")
 	prepared := map[string][]string{"<stub> tunnel logout": {"pend01 tunnel login"}, "<stub> client logout": {"pend01 client login"}}
 	for _, o := range orders {
 		opt := Options{Experiments: captured(), Collector: &CollectorOptions{}, GOSTs: []GOST{{Name: "leeds", Tunnels: []string{"pend01"}, Clients: []string{"pend01"}}}}
+		opt.MailServer.TLS = TLSStart
 		inBubble(t, opt, func(b *bench) {
 			b.Observe(b.Addr(Collector), b.collected.opt.Token)
 			synctest.Wait()

@@ -158,14 +158,22 @@ func (o *Outbox) due(ctx context.Context, now time.Time) ([]attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for mail that is due: %w", err)
 	}
-	if len(mails) < limit {
-		o.dropMarks(mails)
-	}
 	for i, m := range mails {
 		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
 	}
+	if len(mails) < limit {
+		o.dropMarks(mails)
+		if o.waiting.passedOver(mails, now) { // a clock was set back, or the store another one
+			if mails, err = o.allQueued(ctx); err != nil {
+				return nil, err
+			}
+			if len(mails) < mostWaiting {
+				o.waiting.prune(mails)
+			}
+		}
+	}
 	o.settleAgain(ctx, mails)
-	mails = slices.DeleteFunc(mails, func(m health.Mail) bool { return len(dueRecipients(m, now)) == 0 })
+	mails = slices.DeleteFunc(mails, func(m health.Mail) bool { return len(o.dueRecipients(m, now)) == 0 })
 	if len(mails) == 0 {
 		return nil, nil
 	}
@@ -189,10 +197,12 @@ func overlaid(recipients, newer []health.Recipient) []health.Recipient {
 	return recipients
 }
 
-func dueRecipients(m health.Mail, now time.Time) []string {
+// dueRecipients are those whose wait is over, by the clock on the wall or because it
+// has lasted as long as was meant.
+func (o *Outbox) dueRecipients(m health.Mail, now time.Time) []string {
 	var to []string
 	for _, r := range m.Recipients {
-		if r.Fate == health.Queued && !r.Next.After(now) {
+		if r.Fate == health.Queued && (!r.Next.After(now) || o.waiting.over(r.Address, m.ID, now)) {
 			to = append(to, r.Address)
 		}
 	}
@@ -237,7 +247,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 		changed = append(changed, r)
 		m.Recipients[i] = r // seen by a later attempt of this round for others of them
 		if r.Fate == health.Queued {
-			o.waiting.wait(r.Address, &m)
+			o.waiting.wait(r.Address, m.ID, r.Next)
 		} else {
 			o.waiting.leave(r.Address, m.ID)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,16 +19,17 @@ import (
 // would take the later one now. Only where it has choked for long is it blamed, and
 // passed, now and then: it may stay so for five days.
 
-// waiting knows, for each address, which mails wait for another attempt and when
-// they were made.
+// waiting knows, for each address, which mails wait for another attempt and until
+// when. The store keeps what a clock on the wall showed. These moments have come
+// after as long as was meant, wherever that clock is set.
 type waiting map[string]map[string]time.Time
 
 // wait notes that a mail stays queued for an address.
-func (w waiting) wait(address string, m *health.Mail) {
+func (w waiting) wait(address, id string, until time.Time) {
 	if w[address] == nil {
 		w[address] = map[string]time.Time{}
 	}
-	w[address][m.ID] = m.At
+	w[address][id] = until
 }
 
 func (w waiting) leave(address, id string) {
@@ -37,11 +39,56 @@ func (w waiting) leave(address, id string) {
 	}
 }
 
+// over says that a mail need wait no longer for an address.
+func (w waiting) over(address, id string, now time.Time) bool {
+	until, waits := w[address][id]
+	return waits && !until.After(now)
+}
+
+// earliest is when the first of them has waited enough, zero where none waits.
+func (w waiting) earliest() time.Time {
+	var first time.Time
+	for _, mails := range w {
+		for _, until := range mails {
+			first = minTime(first, until)
+		}
+	}
+	return first
+}
+
+// passedOver says that somebody has waited enough for a mail that is not among those
+// given, or no longer waits for it there.
+func (w waiting) passedOver(mails []health.Mail, now time.Time) bool {
+	for address, ids := range w {
+		for id := range ids {
+			if w.over(address, id, now) && !isQueued(mails, id, address) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// prune forgets those who wait for none of these mails.
+func (w waiting) prune(queued []health.Mail) {
+	for address, ids := range w {
+		for id := range ids {
+			if !isQueued(queued, id, address) {
+				w.leave(address, id)
+			}
+		}
+	}
+}
+
+func isQueued(mails []health.Mail, id, address string) bool {
+	return slices.ContainsFunc(mails, func(m health.Mail) bool { return m.ID == id && queuedFor(m, address) })
+}
+
 // attempt is a mail and whom it is to be tried for.
 type attempt struct {
 	mail health.Mail
 	to   []string
-	age  int // its place, the oldest first
+	age  int // its place in the store's order, the oldest first
 	// passes says that it comes before an earlier one for the same recipients.
 	passes bool
 }
@@ -49,23 +96,38 @@ type attempt struct {
 // mostWaiting bounds how many waiting mails are looked through.
 const mostWaiting = 1000
 
+// allQueued gives every mail that somebody is queued for, in the store's order,
+// whatever clock its next attempt was noted by.
+func (o *Outbox) allQueued(ctx context.Context) ([]health.Mail, error) {
+	mails, err := o.store.DueMail(ctx, time.Unix(0, math.MaxInt64), mostWaiting)
+	if err != nil {
+		return nil, fmt.Errorf("look for mail that waits: %w", err)
+	}
+	for i, m := range mails {
+		mails[i].Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
+	}
+	return mails, nil
+}
+
 // lineUp finds out, at the start, who is waiting for another attempt since an
-// earlier run.
+// earlier run. No wait is longer than the longest that we set: what the store has
+// further ahead was noted before a clock was set back.
 func (o *Outbox) lineUp(ctx context.Context) error {
 	if o.waiting != nil {
 		return nil
 	}
-	mails, err := o.store.DueMail(ctx, time.Now().Add(GiveUpAfter), mostWaiting)
+	mails, err := o.allQueued(ctx)
 	if err != nil {
-		return fmt.Errorf("look for mail that waits: %w", err)
+		return err
 	}
 	o.waiting = waiting{}
 	var since time.Time
+	now := time.Now()
 	for _, m := range mails {
 		for _, r := range m.Recipients {
 			if r.Fate == health.Queued && r.Attempts > 0 {
-				o.waiting.wait(r.Address, &m)
-				since = minTime(since, m.At)
+				o.waiting.wait(r.Address, m.ID, now.Add(min(r.Next.Sub(now), lastRetry)))
+				since = minTime(since, minTime(m.At, now))
 			}
 		}
 	}
@@ -83,47 +145,24 @@ func minTime(a, b time.Time) time.Time {
 	return a
 }
 
-// inOrder gives what is to be tried now, oldest first: what is due, and before it
-// what waits for the same recipients.
+// inOrder gives what is to be tried now, in the store's order: what is due, and
+// before it what waits for the same recipients.
 func (o *Outbox) inOrder(ctx context.Context, due []health.Mail, now time.Time) ([]attempt, error) {
-	attempts := make([]attempt, len(due))
-	early := map[string][]string{} // addresses, by the waiting mail that is to be tried for them
-	for i, m := range due {
-		attempts[i] = attempt{mail: m, to: dueRecipients(m, now)}
-		for _, address := range attempts[i].to {
-			for id, at := range o.waiting[address] {
-				if at.Before(m.At) && !slices.Contains(early[id], address) {
-					early[id] = append(early[id], address)
-				}
-			}
-		}
+	mails, trying := due, make(map[string][]string, len(due)) // addresses, by mail
+	for _, m := range due {
+		trying[m.ID] = o.dueRecipients(m, now)
 	}
-	for i := range attempts { // those may be due already, for some of their recipients
-		a := &attempts[i]
-		for _, address := range early[a.mail.ID] {
-			if !slices.Contains(a.to, address) {
-				a.to = append(a.to, address)
-			}
-		}
-		delete(early, a.mail.ID)
-	}
-	if len(early) > 0 {
-		all, err := o.store.DueMail(ctx, now.Add(GiveUpAfter), mostWaiting)
+	if o.othersWait(trying) {
+		all, err := o.allQueued(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look for mail that waits: %w", err)
+			return nil, err
 		}
-		for _, m := range all {
-			if to := early[m.ID]; len(to) > 0 {
-				m.Recipients = overlaid(m.Recipients, o.unsaved[m.ID])
-				to = slices.DeleteFunc(to, func(address string) bool { return !queuedFor(m, address) })
-				slices.Sort(to)
-				if len(to) > 0 {
-					attempts = append(attempts, attempt{mail: m, to: to})
-				}
-			}
-		}
+		mails = o.withEarlier(all, due, trying)
 	}
-	slices.SortStableFunc(attempts, func(a, b attempt) int { return a.mail.At.Compare(b.mail.At) })
+	attempts := make([]attempt, 0, len(mails))
+	for _, m := range mails {
+		attempts = append(attempts, attempt{mail: m, to: trying[m.ID]})
+	}
 	for i := range attempts {
 		attempts[i].age = i
 	}
@@ -131,6 +170,59 @@ func (o *Outbox) inOrder(ctx context.Context, due []health.Mail, now time.Time) 
 		o.inTurns(attempts[1:], now)
 	}
 	return o.stuckLast(attempts), nil
+}
+
+// othersWait says that somebody who is to be tried waits for another mail too, which
+// isn't to be tried for them: it may be an earlier one.
+func (o *Outbox) othersWait(trying map[string][]string) bool {
+	for _, to := range trying {
+		for _, address := range to {
+			for id := range o.waiting[address] {
+				if !slices.Contains(trying[id], address) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// withEarlier gives, of all queued mails, those that are due and the earlier ones that
+// wait for the same recipients, for whom they are to be tried then too. Which is
+// earlier the store's order tells: by their times they could change places, where a
+// clock was set between them.
+func (o *Outbox) withEarlier(all, due []health.Mail, trying map[string][]string) []health.Mail {
+	fresh := make(map[string]health.Mail, len(due))
+	for _, m := range due {
+		fresh[m.ID] = m
+	}
+	var mails []health.Mail
+	for _, m := range all {
+		if d, isDue := fresh[m.ID]; isDue {
+			m = d
+			delete(fresh, m.ID)
+		}
+		mails = append(mails, m)
+	}
+	for _, m := range due { // what is left is younger than all that could be looked through
+		if _, left := fresh[m.ID]; left {
+			mails = append(mails, m)
+		}
+	}
+	later := map[string]bool{} // addresses that something later is due for
+	for _, m := range slices.Backward(mails) {
+		to := trying[m.ID]
+		for _, r := range m.Recipients {
+			_, waits := o.waiting[r.Address][m.ID]
+			if waits && later[r.Address] && r.Fate == health.Queued && !slices.Contains(to, r.Address) {
+				trying[m.ID] = append(trying[m.ID], r.Address)
+			}
+		}
+		for _, address := range to {
+			later[address] = true
+		}
+	}
+	return slices.DeleteFunc(mails, func(m health.Mail) bool { return len(trying[m.ID]) == 0 })
 }
 
 // byAge sorts attempts, the oldest first, so that none passes another.

@@ -15,8 +15,8 @@ import (
 
 // Store keeps the outbox. internal/store implements it.
 type Store interface {
-	// DueMail gives mails with a queued recipient whose Next is not after now,
-	// oldest first, with all their recipients.
+	// DueMail gives mails with a queued recipient whose Next is not after now, with
+	// all their recipients, in the order in which they were added.
 	DueMail(ctx context.Context, now time.Time, limit int) ([]health.Mail, error)
 	// NextMail gives the earliest Next of all queued recipients, false where
 	// none is queued.
@@ -231,6 +231,13 @@ func (o *Outbox) pause(ctx context.Context, began time.Time) (time.Duration, err
 		return 0, fmt.Errorf("look for the next mail: %w", err)
 	}
 	now := time.Now()
+	if waiting && len(o.waiting) == 0 && next.Sub(now) > lastRetry {
+		o.waiting = nil // a clock was set back, and this is somebody we don't know of
+		next = now
+	}
+	if first := o.waiting.earliest(); waiting && !first.IsZero() {
+		next = minTime(first, next)
+	}
 	switch {
 	case !waiting:
 		next = now.Add(idle)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,10 +22,11 @@ import (
 type fakeStore struct {
 	mu      sync.Mutex
 	mails   map[string]health.Mail
-	broken  error // of every call
-	noMarks error // of MarkMail
-	marks   int   // calls of MarkMail
-	looks   int   // calls of DueMail
+	order   []string // of their IDs, as they were added
+	broken  error    // of every call
+	noMarks error    // of MarkMail
+	marks   int      // calls of MarkMail
+	looks   int      // calls of DueMail
 }
 
 func newFakeStore(mails ...health.Mail) *fakeStore {
@@ -41,6 +41,25 @@ func (s *fakeStore) add(mails ...health.Mail) {
 	for _, m := range mails {
 		m.Recipients = slices.Clone(m.Recipients)
 		s.mails[m.ID] = m
+		if !slices.Contains(s.order, m.ID) {
+			s.order = append(s.order, m.ID)
+		}
+	}
+}
+
+// setClock sets the clock on the wall forward, or back: what was noted before then
+// lies further back, or ahead, by as much.
+func (s *fakeStore) setClock(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, m := range s.mails {
+		m.At = m.At.Add(-by)
+		for i, r := range m.Recipients {
+			if !r.Next.IsZero() {
+				m.Recipients[i].Next = r.Next.Add(-by)
+			}
+		}
+		s.mails[id] = m
 	}
 }
 
@@ -50,10 +69,13 @@ func (s *fakeStore) fail(all, marks error) {
 	s.broken, s.noMarks = all, marks
 }
 
-func (s *fakeStore) queued() []health.Mail {
-	return slices.SortedFunc(maps.Values(s.mails), func(a, b health.Mail) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
-	})
+func (s *fakeStore) queued() (mails []health.Mail) {
+	for _, id := range s.order {
+		if m, kept := s.mails[id]; kept {
+			mails = append(mails, m)
+		}
+	}
+	return mails
 }
 
 func (s *fakeStore) DueMail(_ context.Context, now time.Time, limit int) ([]health.Mail, error) {
@@ -62,7 +84,8 @@ func (s *fakeStore) DueMail(_ context.Context, now time.Time, limit int) ([]heal
 	s.looks++
 	var due []health.Mail
 	for _, m := range s.queued() {
-		if len(dueRecipients(m, now)) > 0 && len(due) < limit {
+		isDue := func(r health.Recipient) bool { return r.Fate == health.Queued && !r.Next.After(now) }
+		if slices.ContainsFunc(m.Recipients, isDue) && len(due) < limit {
 			m.Recipients = slices.Clone(m.Recipients)
 			due = append(due, m)
 		}
@@ -95,6 +118,9 @@ func (s *fakeStore) MarkMail(_ context.Context, id string, recipients []health.R
 		return fmt.Errorf("no mail %s", id)
 	}
 	m.Recipients = overlaid(m.Recipients, recipients)
+	for i := range m.Recipients { // what is kept knows the clock on the wall alone
+		m.Recipients[i].Next = m.Recipients[i].Next.Round(0)
+	}
 	s.mails[id] = m
 	return nil
 }
@@ -266,7 +292,7 @@ func elapse(d time.Duration) { time.Sleep(d); synctest.Wait() }
 func TestWhatIsDueIsSentOldestFirstOnOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		store := newFakeStore(queuedMail("m2", now.Add(-time.Minute), "a", "b"), queuedMail("m1", now.Add(-time.Hour), "a"))
+		store := newFakeStore(queuedMail("m1", now.Add(-time.Hour), "a"), queuedMail("m2", now.Add(-time.Minute), "a", "b"))
 		server := &fakeServer{}
 		o, _, stop := running(t, store, server)
 		defer stop()

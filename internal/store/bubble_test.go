@@ -3,6 +3,7 @@ package store_test
 import (
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,9 +54,10 @@ func TestReadersBesideAWriter(t *testing.T) {
 		MustCommit(t, s, wholeStep(1))
 		done := make(chan struct{})
 		var readers sync.WaitGroup
+		var reads atomic.Int64
 		for range 2 {
 			readers.Go(func() {
-				for {
+				for ; ; reads.Add(1) {
 					select {
 					case <-done:
 						return
@@ -75,7 +77,8 @@ func TestReadersBesideAWriter(t *testing.T) {
 				}
 			})
 		}
-		for n := 2; n < 20; n++ {
+		// Until as many are done, and until somebody has read beside them.
+		for n, last := 2, 1+volume(t, "STORE_TEST_READ_COMMITS", 6); n <= last || reads.Load() < 10; n++ {
 			MustCommit(t, s, wholeStep(n))
 		}
 		close(done)

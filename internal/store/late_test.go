@@ -185,7 +185,8 @@ func TestLateIsWrittenToMeanwhile(t *testing.T) {
 	path := filepath.Join(dir, "a", "status.db")
 	synctest.Test(t, func(t *testing.T) {
 		l := MustLate(t, store.LateOptions{Path: path})
-		const writers, writes = 4, 60
+		const writers = 4
+		writes := volume(t, "STORE_TEST_LATE_WRITES", 20) // of each
 		var all sync.WaitGroup
 		for w := range writers {
 			all.Go(func() {
@@ -209,7 +210,7 @@ func TestLateIsWrittenToMeanwhile(t *testing.T) {
 		if err := l.Why(); err != nil {
 			t.Fatal(err)
 		}
-		const want = writers * writes
+		want := writers * writes
 		if n := len(MustKept(t, l).Records); n != want {
 			t.Errorf("%d records, want %d", n, want)
 		}

@@ -1,11 +1,17 @@
 package store_test
 
 import (
+	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,14 +50,63 @@ func MustLate(tb testing.TB, o store.LateOptions) *store.Late {
 	return l
 }
 
+// MustOpen opens the store at path. Where there is none but a directory for it, it
+// begins with a copy of an empty one: each of our own would cost a migration. Those
+// tests begin with a migration that have the directory made too.
 func MustOpen(tb testing.TB, path string, o store.Options) *store.SQLite {
 	tb.Helper()
+	b, err := emptyFile()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := writeNew(path, b); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+		tb.Fatal(err)
+	}
 	s, err := store.Open(tb.Context(), path, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { MustClose(tb, s) })
 	return s
+}
+
+// emptyFile is a store's file in which nothing is kept yet.
+var emptyFile = sync.OnceValues(func() (b []byte, err error) {
+	dir, err := os.MkdirTemp("", "empty")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "status.db")
+	s, err := store.Open(context.Background(), path, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// writeNew writes a file where there is nothing yet.
+func writeNew(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// volume is how much of something a test does: the usual, or as much as the
+// environment asks for.
+func volume(tb testing.TB, variable string, usual int) int {
+	tb.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv(variable), strconv.Itoa(usual)))
+	if err != nil || n < 1 {
+		tb.Fatalf("%s: want a number, not %q", variable, os.Getenv(variable))
+	}
+	return n
 }
 
 func MustOpenMemory(tb testing.TB, o store.Options) *store.Memory {

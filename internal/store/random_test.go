@@ -3,9 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,7 +12,7 @@ import (
 )
 
 // Whatever is done, in whatever order, both stores hold the same, and the file
-// holds it after a restart too. Each run does something else: thirty rounds of it on
+// holds it after a restart too. Each run does something else: fifteen rounds of it on
 // every day find what a thousand find in a night (STORE_TEST_RANDOM_ROUNDS=1000).
 func TestBothStoresAgree(t *testing.T) {
 	t.Parallel()
@@ -27,11 +25,7 @@ func TestBothStoresAgree(t *testing.T) {
 	memory := MustOpenMemory(t, o)
 	now, mails := t0, 0
 	name := func() string { return fmt.Sprintf("pend%02d", rng.IntN(6)) }
-	rounds := 30
-	if n, err := strconv.Atoi(os.Getenv("STORE_TEST_RANDOM_ROUNDS")); err == nil {
-		rounds = n
-	}
-	for range rounds {
+	for range volume(t, "STORE_TEST_RANDOM_ROUNDS", 15) {
 		now = now.Add(time.Duration(rng.IntN(300)-20) * time.Minute) // back too, at times
 		switch rng.IntN(10) {
 		default:

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -79,6 +80,29 @@ func TestOutbox(t *testing.T) {
 		MustMark(t, s, "4@lab", health.Recipient{Address: "a@x", Fate: health.Failed, Done: t0.Add(time.Minute)})
 		if last, _, err = s.LastFailedMail(t.Context()); last.ID != "1@lab" || err != nil {
 			t.Errorf("failed last: %+v, %v, want the one that was given up last", last, err)
+		}
+	})
+}
+
+// Mails come in the order in which they were kept, whatever their times say and
+// whenever they are due: a clock may have been set between them.
+func TestDueMailInItsOrder(t *testing.T) {
+	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
+		var all []health.Mail
+		for n, at := range []time.Duration{0, -time.Hour, time.Hour, -2 * time.Hour} {
+			m := mail(fmt.Sprint(n, "@lab"), t0.Add(at), "a@x")
+			MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
+			m.Recipients[0].Attempts, m.Recipients[0].Next = 1, t0.Add(-at)
+			MustMark(t, s, m.ID, m.Recipients[0])
+			all = append(all, *m)
+		}
+		same(t, "due", MustDue(t, s, t0, 10), []health.Mail{all[0], all[2]})
+		for name, when := range map[string]time.Time{"an hour": t0.Add(time.Hour), "the end of time": time.Unix(0, math.MaxInt64)} {
+			want := all
+			if name == "an hour" {
+				want = all[:3]
+			}
+			same(t, "due at "+name, MustDue(t, s, when, 10), want)
 		}
 	})
 }
