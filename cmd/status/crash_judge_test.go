@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,17 +43,66 @@ func (s *teller) events() (all []storyEvent, texts map[string]bool, err error) {
 	return all, texts, nil
 }
 
+// known is when a server that lives so can know how an experiment is: when a stream
+// that is gone has been silent for long enough, or one that is back has been seen;
+// after a restart not before the first frames, and what is gone not before the grace
+// that begins with them is over.
+func (s *teller) known(stub string, l life) time.Time {
+	at, first := s.since[stub], l.ready
+	if s.down[stub] {
+		at, first = at.Add(storyLastActive), first.Add(storyStartup)
+	}
+	if first.After(at) {
+		return first
+	}
+	return at
+}
+
+// booked waits until book has the truth of every experiment, and notes how long after
+// that could be known it was told.
+func (s *teller) booked() {
+	s.t.Helper()
+	s.until(20*time.Second, "book to have the truth", func() (bool, string) {
+		for stub, down := range s.down {
+			if available, reason, _ := s.lab.Availability("r-" + stub); available == down {
+				return false, fmt.Sprintf("%s is available: %v (%s), down: %v", stub, available, reason, down)
+			}
+		}
+		return true, ""
+	})
+	for _, c := range s.lab.Calls() {
+		stub := strings.TrimPrefix(c.Resource, "r-")
+		if c.Method != http.MethodPut || c.Status != http.StatusNoContent || !s.asked[stub] || c.At.Before(s.since[stub]) {
+			continue
+		}
+		delete(s.asked, stub)
+		i := slices.IndexFunc(s.lives, func(l life) bool { return l.began.After(c.At) })
+		if i < 0 {
+			i = len(s.lives)
+		}
+		by := s.lives[i-1]
+		if by.ready.IsZero() {
+			continue // it was killed before anybody saw that it was ready: it can't be late
+		}
+		if after := c.At.Sub(s.known(stub, by)); s.down[stub] {
+			s.closings = append(s.closings, after)
+		} else {
+			s.openings = append(s.openings, after)
+		}
+	}
+	if len(s.asked) > 0 {
+		s.fatal("book has the truth, and nobody has told it: %v", s.asked)
+	}
+}
+
 // judge holds what was told against what has happened.
 func (s *teller) judge() {
 	s.t.Helper()
-	s.until(20*time.Second, "the last mail", func() (bool, string) {
-		_, body := get(s.socket, "/api/v1/system")
-		return strings.Contains(body, `"queued":0`), body
-	})
 	events, texts, err := s.events()
 	if err != nil {
 		s.fatal("%v", err)
 	}
+	s.figures.events = len(events)
 	for e := range s.shown {
 		if !texts[e] {
 			s.t.Errorf("the API has lost the event %s", e)
@@ -66,35 +116,56 @@ func (s *teller) judge() {
 			began[e.Experiment]++
 		}
 	}
-	toldNew, toldOver := s.told()
 	for stub := range s.down {
 		if began[stub] < 1 || ended[stub] < 1 {
 			s.t.Errorf("%s: %d faults and %d returns are kept, want one of each", stub, began[stub], ended[stub])
 		}
-		if toldNew[stub] != began[stub] || toldOver[stub] != ended[stub] {
-			s.t.Errorf("%s: %d faults and %d returns, in %d and %d mails", stub, began[stub], ended[stub], toldNew[stub], toldOver[stub])
-		}
 	}
-	s.figures.events = len(events)
+	s.until(20*time.Second, "all mails", func() (bool, string) {
+		toldNew, toldOver := s.told()
+		if !maps.Equal(toldNew, began) || !maps.Equal(toldOver, ended) {
+			return false, fmt.Sprintf("%v new and %v over in different mails, of %v and %v", toldNew, toldOver, began, ended)
+		}
+		_, body := get(s.socket, "/api/v1/system")
+		return strings.Contains(body, `"queued":0`), body
+	})
+	s.copies()
+	s.wroteInOrder()
 	if s.t.Failed() {
 		s.fatal("see above")
 	}
 }
 
-// told counts the mails that tell of each experiment as new and as over, copies
-// as one, and sees to it that there are copies only where a kill explains them.
-func (s *teller) told() (began, over map[string]int) {
+// wroteInOrder sees to it that book was told of each experiment first that it is closed
+// and then that it is open, each as often as a kill may make it: no restart opened what
+// was down, nor closed what was well.
+func (s *teller) wroteInOrder() {
 	s.t.Helper()
-	began, over = map[string]int{}, map[string]int{}
-	latest := map[string]lab.ReceivedMail{}
-	for _, m := range s.lab.Mails() {
-		before, again := latest[m.MessageID]
-		latest[m.MessageID] = m
-		if again {
-			s.repeat(before, m)
+	opened, closed := map[string]bool{}, map[string]bool{}
+	for _, c := range s.lab.Calls() {
+		if c.Method != http.MethodPut {
 			continue
 		}
-		s.figures.mails++
+		if open := c.Available == "true"; open && !closed[c.Resource] || !open && opened[c.Resource] {
+			s.t.Errorf("book was told available=%s of %s (%s) at %s, out of order", c.Available, c.Resource, c.Reason, c.At)
+		} else if open {
+			opened[c.Resource] = true
+		} else {
+			closed[c.Resource] = true
+		}
+	}
+}
+
+// told counts the mails that tell of each experiment as new and as over, copies as
+// one.
+func (s *teller) told() (began, over map[string]int) {
+	began, over = map[string]int{}, map[string]int{}
+	seen := map[string]bool{}
+	for _, m := range s.lab.Mails() {
+		if seen[m.MessageID] {
+			continue
+		}
+		seen[m.MessageID] = true
 		section := ""
 		for line := range strings.SplitSeq(m.Text, "\n") {
 			line = strings.TrimSpace(line)
@@ -112,23 +183,48 @@ func (s *teller) told() (began, over map[string]int) {
 	return began, over
 }
 
-// repeat judges a message's second copy.
+// copies sees to it that a mail came again only where a kill explains it.
+func (s *teller) copies() {
+	s.t.Helper()
+	latest := map[string]lab.ReceivedMail{}
+	for _, m := range s.lab.Mails() {
+		if !m.Spoke.IsZero() {
+			s.marks = append(s.marks, m.Spoke.Sub(m.Answered))
+		}
+		if before, again := latest[m.MessageID]; again {
+			s.repeat(before, m)
+		} else {
+			s.figures.mails++
+		}
+		latest[m.MessageID] = m
+	}
+}
+
+// repeat judges a message's second copy. It is right only where the server that sent
+// the first one was killed when it could not know of the 250 yet, or could not have
+// kept that it does. A server says the next thing to the mail server, QUIT or the next
+// MAIL, when the mark is kept, so nothing may come again after that.
 func (s *teller) repeat(before, m lab.ReceivedMail) {
 	s.t.Helper()
-	s.repeats++
 	if !bytes.Equal(before.Raw, m.Raw) {
 		s.t.Errorf("copies of %s differ", m.MessageID)
 	}
-	// The laboratory stamps a message when it has read it, which may be a moment
-	// after its sender was killed.
-	i := slices.IndexFunc(s.killed, func(k time.Time) bool { return k.After(before.At.Add(-storyKilledAlready)) && k.Before(m.At) })
-	if i < 0 {
-		s.t.Errorf("%s came twice, at %s and %s, and nobody was killed between: %v", m.MessageID, before.At, m.At, s.killed)
+	sender := slices.IndexFunc(s.lives, func(l life) bool { return l.killed.After(before.Opened) })
+	if sender < 0 || s.lives[sender].killed.After(m.Opened) {
+		s.t.Errorf("%s came twice from one server, in talks that began at %s and %s", m.MessageID, before.Opened, m.Opened)
 		return
 	}
-	window := s.killed[i].Sub(before.At)
-	if s.window = max(s.window, window); window > storySlack {
-		s.t.Errorf("%s came again though the server lived for %s after its final dot", m.MessageID, window)
+	killed := s.lives[sender].killed
+	if before.Answered.IsZero() || killed.Before(before.Answered) {
+		s.beforeAnswer++
+		return
+	}
+	s.beforeMark++
+	window := killed.Sub(before.Answered)
+	s.doubts = append(s.doubts, window)
+	if !before.Spoke.IsZero() {
+		s.t.Errorf("%s came again though its sender lived for %s after the 250, and went on after %s (0: it did not)",
+			m.MessageID, window, max(0, before.Spoke.Sub(before.Answered)))
 	}
 }
 
