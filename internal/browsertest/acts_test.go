@@ -44,7 +44,7 @@ func TestTokenIsEnteredOnce(t *testing.T) {
 	if kept := run[string](tb, `JSON.stringify([Object.values(localStorage), document.cookie, location.href])`); strings.Contains(kept, made[:20]) {
 		t.Error("the token is kept beyond the tab")
 	}
-	for _, request := range tb.asked("") {
+	for _, request := range w.asked("") {
 		if strings.Contains(request, made[:20]) {
 			t.Errorf("the token is in an address: %s", request)
 		}

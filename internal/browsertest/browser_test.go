@@ -24,10 +24,11 @@ const patience = 45 * time.Second
 var chromium browserProcess
 
 type browserProcess struct {
-	once sync.Once
-	ctx  context.Context
-	err  error
-	stop func()
+	once   sync.Once
+	ctx    context.Context
+	err    error
+	stop   func()
+	abroad abroad
 }
 
 func TestMain(m *testing.M) {
@@ -66,7 +67,11 @@ func (b *browserProcess) start() error {
 	if err != nil {
 		return err
 	}
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience), chromedp.Env("TZ=Europe/London")}
+	away, stopAway, err := b.abroad.serve()
+	if err != nil {
+		return fmt.Errorf("listen to what the browser asks of others: %w", err)
+	}
+	options := []chromedp.ExecAllocatorOption{chromedp.Flag("proxy-server", away), chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience), chromedp.Env("TZ=Europe/London")}
 	for name, value := range flags {
 		options = append(options, chromedp.Flag(name, value))
 	}
@@ -75,6 +80,7 @@ func (b *browserProcess) start() error {
 	b.ctx, b.stop = ctx, func() {
 		end()
 		endAllocated()
+		stopAway()
 	}
 	if err := chromedp.Do(ctx); err != nil {
 		return fmt.Errorf("start %s: %w", path, err)

@@ -4,22 +4,31 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"labstatus/serve"
 )
 
 // pagesToSee are all there are, as a maintainer meets them.
-var pagesToSee = []struct{ name, path string }{
-	{"overview", ""},
-	{"experiment", "experiment?name=pend31"},
-	{"events", "events"},
-	{"mails", "mails?id=one@lab.example"},
-	{"system", "system"},
-	{"maintenance", "maintenance"},
-	{"board", "board"},
+var pagesToSee = []struct {
+	name, path string
+	has        map[string]string // what comes later than the rest, by its place
+	more       func(*look)       // looks at what the page opens
+}{
+	{"overview", "", map[string]string{"#strip": "tunnels"}, dialogsOfOverview},
+	{"experiment", "experiment?name=pend31", map[string]string{"#tunnels": "12 connections"}, nil},
+	{"events", "events", nil, nil},
+	{"mails", "mails?id=one@lab.example", map[string]string{"#mail h2": "1 new problem"}, nil},
+	{"system", "system", map[string]string{"#observers": "collector", "#observed": "spare"}, dialogsOfObservers},
+	{"maintenance", "maintenance", nil, nil},
+	{"the form of maintenance", "maintenance?names=pend*", map[string]string{"#matches": "Fits"}, nil},
+	{"board", "board", nil, nil},
 }
 
 const axeFile = "../../.cache/axe/node_modules/axe-core/axe.min.js"
@@ -57,60 +66,118 @@ const structure = `(() => {
 // reader can follow, and passes axe-core's rules.
 func TestPagesFitAndCanBeRead(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t, someObserving(time.Now()).into)
+	l := newLook(t, w.url)
+	tb := l.tab
+	tb.forgive("mail.html", "elsewhere.example")
+	for _, p := range pagesToSee {
+		tb.visit(p.path)
+		for place, text := range p.has {
+			tb.shows(place, text)
+		}
+		l.at(p.name)
+		if p.more != nil {
+			p.more(l)
+		}
+	}
+}
+
+func dialogsOfOverview(l *look) {
+	for _, dialog := range []string{"#help", "button[data-act=silence]", "#person"} {
+		l.tab.click(dialog)
+		l.tab.until("the dialog is open", `document.querySelector("dialog[open]") && !document.querySelector("dialog .main").disabled`)
+		l.at("the dialog of " + dialog)
+		l.close()
+	}
+}
+
+func dialogsOfObservers(l *look) {
+	tb := l.tab
+	signIn(tb, token(tb.t, "anna", serve.ScopeAdmin))
+	tb.click(`button[data-observer=change][data-name=collector]`)
+	tb.until("the form is there", `document.querySelector("#ob-tls")?.checkVisibility()`)
+	tb.click("#ob-tls")
+	tb.until("the form is whole", `document.querySelector("#ob-tls-ca").checkVisibility()`)
+	l.at("the form of an observer")
+	l.close()
+	tb.click(`button[data-observer=remove][data-name=collector]`)
+	tb.until("it is asked", `document.querySelector("dialog[open]")`)
+	l.at("the dialog that asks whether to remove one")
+	l.close()
+}
+
+// look is how a page is judged: at every size and in every scheme that it is made for.
+type look struct {
+	tab   *tab
+	axe   string
+	views []view // the first is the one that the window has
+}
+
+type view struct {
+	size   size
+	scheme string
+	rules  string // of axe-core
+}
+
+// newLook has all rules tried on a phone in the light. On a desk in the dark it is those
+// that hang on colours or sizes: the elements and their roles are the same.
+func newLook(t *testing.T, home string) *look {
+	t.Helper()
 	axe, err := os.ReadFile(axeFile)
 	if err != nil {
 		t.Fatalf("there is no axe-core: %s\n%v", cure, err)
 	}
-	for _, c := range []struct {
-		size   size
-		scheme string
-		rules  string // of axe-core: in the dark only what the dark changes
-	}{
+	l := &look{axe: string(axe), views: []view{
 		{phone, "light", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
-		{desk, "dark", `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`},
-	} {
-		t.Run(fmt.Sprintf("%d px, %s", c.size.width, c.scheme), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			tb := open(t, w.url, c.size)
-			tb.forgive("mail.html", "elsewhere.example")
-			tb.prefer("prefers-color-scheme", c.scheme)
-			call(tb, "let axe-core in", page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
-			for _, p := range pagesToSee {
-				tb.visit(p.path)
-				if p.name == "mails" {
-					tb.shows("#mail h2", "1 new problem")
-				}
-				for _, wrong := range run[[]string](tb, structure) {
-					t.Errorf("%s: %s", p.name, wrong)
-				}
-				tb.judge(p.name, string(axe), c.rules)
-			}
-			tb.visit("")
-			for _, dialog := range []string{"#help", "button[data-act=silence]", "#person"} {
-				tb.click(dialog)
-				tb.until("the dialog is open", `document.querySelector("dialog[open]") && !document.querySelector("dialog .main").disabled`)
-				tb.judge("the dialog of "+dialog, string(axe), c.rules)
-				tb.press("\u001b")
-				tb.until("it is closed", `!document.querySelector("dialog")`)
-			}
-			tb.visit("maintenance?names=pend*")
-			tb.shows("#matches", "Fits")
-			tb.judge("the form of maintenance", string(axe), c.rules)
-			for _, wrong := range run[[]string](tb, structure) {
-				t.Errorf("the form of maintenance: %s", wrong)
-			}
-		})
-	}
+		{desk, "dark", `{type: "rule", values: ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]}`},
+	}}
+	l.tab = open(t, home, phone)
+	l.tab.prefer("prefers-color-scheme", "light")
+	return l
 }
 
-// judge has axe-core look at the page: nothing serious or critical may be wrong.
+// at judges what is there in the view that it came in, then in the other, which what
+// follows comes in.
+func (l *look) at(what string) {
+	tb := l.tab
+	tb.t.Helper()
+	for i, v := range l.views {
+		if i > 0 {
+			tb.view(v.size, v.scheme)
+		}
+		what := fmt.Sprintf("%s, %d px, %s", what, v.size.width, v.scheme)
+		for _, wrong := range run[[]string](tb, structure) {
+			tb.t.Errorf("%s: %s", what, wrong)
+		}
+		tb.judge(what, l.axe, v.rules)
+	}
+	slices.Reverse(l.views)
+}
+
+// close ends the dialog that was looked at.
+func (l *look) close() {
+	l.tab.t.Helper()
+	l.tab.press(kb.Escape)
+	l.tab.until("it is closed", `!document.querySelector("dialog")`)
+}
+
+// view changes the window and waits until the page has been laid out for it.
+func (tb *tab) view(s size, scheme string) {
+	tb.t.Helper()
+	tb.resize(s)
+	tb.prefer("prefers-color-scheme", scheme)
+	tb.until("the page has its new size", fmt.Sprintf(`innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches
+		&& await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`, s.width, scheme))
+}
+
+// judge has axe-core look at the page, or at the dialog that covers it: nothing may be
+// wrong.
 func (tb *tab) judge(what, axe, rules string) {
 	tb.t.Helper()
 	if !run[bool](tb, `typeof axe === "object"`) {
 		tb.do("load axe-core", chromedp.Steps(evaluate(axe)))
 	}
-	found := run[json.RawMessage](tb, `axe.run(document, {resultTypes: ["violations"], iframes: false, runOnly: `+rules+`})
+	found := run[json.RawMessage](tb, `axe.run(document.querySelector("dialog[open]") ?? document, {resultTypes: ["violations"], iframes: false, runOnly: `+rules+`})
 		.then((r) => r.violations.map((v) => ({id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 150) + " " + n.any.concat(n.all).map((a) => a.message).join("; "))})))`)
 	var violations []struct {
 		ID, Impact, Help string

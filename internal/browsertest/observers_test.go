@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp/kb"
 
@@ -34,7 +32,7 @@ func TestObserversAreManaged(t *testing.T) {
 	tb.hides("#observers", "s3cret")
 
 	// Whoever changes something is asked for a token, before a form shows half an address.
-	tb.asks(`button[data-observer=change][data-name=collector]`)
+	tb.click(`button[data-observer=change][data-name=collector]`)
 	tb.write("#token", token(t, "anna", serve.ScopeAdmin))
 	tb.press(kb.Enter)
 	tb.until("the form has the whole address", `document.querySelector("#ob-address")?.value === "https://collector.example/observer/s3cret" && document.querySelector("#ob-token").value === ""`)
@@ -43,7 +41,7 @@ func TestObserversAreManaged(t *testing.T) {
 	tb.shows("#observer-result", "collector is changed.")
 	tb.shows("#observers tr", "every 1m")
 
-	tb.asks("#observer-new")
+	tb.click("#observer-new")
 	tb.write("#ob-name", "mine")
 	tb.write("#ob-address", "ftp://nowhere")
 	tb.write("#ob-token", "t0ken")
@@ -77,7 +75,7 @@ func TestObserversAreManaged(t *testing.T) {
 	tb.shows("#strip", "3 observers, 17 events pending")
 	tb.hides("#observers", "t0ken")
 
-	tb.asks(`button[data-observer=remove][data-name=mine]`)
+	tb.click(`button[data-observer=remove][data-name=mine]`)
 	tb.shows("dialog h2", "Tell mine nothing more?")
 	tb.click("dialog button.main")
 	tb.shows("#observer-result", "mine is removed.")
@@ -93,24 +91,6 @@ func TestObserversAreManaged(t *testing.T) {
 	if got := o.changes(); !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("the server was asked:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-}
-
-// asks presses what opens a dialog, again where what has just come in has moved it
-// from under the pointer.
-func (tb *tab) asks(selector string) {
-	tb.t.Helper()
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for n := range 160 {
-		if n%40 == 0 {
-			tb.pressOn(selector)
-		}
-		if run[bool](tb, `document.querySelector("dialog") !== null`) {
-			return
-		}
-		<-look.C
-	}
-	tb.t.Fatalf("%s opens no dialog", selector)
 }
 
 // A token that may only read opens no form, nor does one that only says that it may
@@ -180,6 +160,10 @@ func TestTunnelsAreShown(t *testing.T) {
 	plain.visit("system")
 	plain.shows("#observers", "Nobody is told how this server is.")
 	plain.shows("#observed", "Reports are not listened to")
+	plain.resize(phone)
+	for _, wrong := range run[[]string](plain, structure) {
+		t.Error(wrong)
+	}
 }
 
 // Twenty thousand subjects are found by source, state and name; no more are shown than
@@ -236,10 +220,10 @@ func TestObservedListIsBounded(t *testing.T) {
 func TestObservedListOutlivesFaults(t *testing.T) {
 	t.Parallel()
 	tb := open(t, newWorld(t, someObserving(time.Now()).into).url, desk)
-	call(tb, "have a server that can be lost", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+	tb.atStart("have a server that can be lost", `
 		const real = window.fetch;
 		window.lost = true;
-		window.fetch = (what, ...rest) => window.lost && String(what).includes("observed?") ? Promise.reject(new TypeError("lost")) : real(what, ...rest);`})
+		window.fetch = (what, ...rest) => window.lost && String(what).includes("observed?") ? Promise.reject(new TypeError("lost")) : real(what, ...rest);`)
 	tb.visit("system?source=york&state=ill")
 	tb.shows("#observed-fault", "What is reported can't be shown. The server can't be reached.")
 	tb.until("the filter is there", `document.querySelector("#observed-filter").checkVisibility() && document.querySelector("#observed-source").value === "york" && document.querySelector("#observed-state").value === ""`)
@@ -298,57 +282,6 @@ func TestObservedNamesStayText(t *testing.T) {
 		if title := run[string](tb, "document.title"); title == "owned" {
 			t.Errorf("%s ran it", path)
 		}
-	}
-}
-
-// The new parts fit a phone and a desk, in light and dark, and pass axe-core's rules.
-func TestObserversFitAndCanBeRead(t *testing.T) {
-	t.Parallel()
-	axe, err := os.ReadFile(axeFile)
-	if err != nil {
-		t.Fatalf("there is no axe-core: %s\n%v", cure, err)
-	}
-	for _, c := range []struct {
-		size   size
-		scheme string
-		rules  string
-	}{
-		{size{320, 640}, "light", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
-		{desk, "dark", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
-	} {
-		t.Run(fmt.Sprintf("%d px, %s", c.size.width, c.scheme), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, someObserving(time.Now()).into)
-			tb := open(t, w.url, c.size)
-			tb.prefer("prefers-color-scheme", c.scheme)
-			call(tb, "let axe-core in", page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
-			look := func(what string) {
-				t.Helper()
-				for _, wrong := range run[[]string](tb, structure) {
-					t.Errorf("%s: %s", what, wrong)
-				}
-				tb.judge(what, string(axe), c.rules)
-			}
-			tb.visit("")
-			tb.shows("#strip", "tunnels")
-			look("overview")
-			tb.visit("experiment?name=pend31")
-			tb.shows("#tunnels", "12 connections")
-			look("experiment")
-			tb.visit("system")
-			tb.shows("#observers", "collector")
-			tb.shows("#observed", "spare")
-			look("system")
-			signIn(tb, token(t, "anna", serve.ScopeAdmin))
-			tb.asks(`button[data-observer=change][data-name=collector]`)
-			tb.click("#ob-tls")
-			tb.until("the form is whole", `document.querySelector("#ob-tls-ca").checkVisibility()`)
-			look("the form of an observer")
-			tb.press(kb.Escape)
-			tb.until("the form is closed", `!document.querySelector("dialog")`)
-			tb.asks(`button[data-observer=remove][data-name=collector]`)
-			look("the dialog that asks whether to remove one")
-		})
 	}
 }
 

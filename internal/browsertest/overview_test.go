@@ -107,7 +107,7 @@ func TestOverviewIsLive(t *testing.T) {
 	if got := run[string](tb, `[...document.querySelectorAll("#healthy .name")].slice(0, 3).map((e) => e.innerText).join(" ")`); got != "pend00 pend01 pend02" {
 		t.Errorf("back in the grid as %q", got)
 	}
-	if n := len(tb.asked("overview.json")); n > 2 {
+	if n := len(w.asked("overview.json")); n > 2 {
 		t.Errorf("the whole list was read %d times", n)
 	}
 }

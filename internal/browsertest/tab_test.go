@@ -4,35 +4,31 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/css"
-	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
-// tab is a window of the browser, with a profile of its own. Whatever goes wrong in
-// it, also unseen, fails its test in the end.
+// tab is what one test does in a window of the browser. Whatever goes wrong in it, also
+// unseen, fails its test in the end.
 type tab struct {
-	t    *testing.T
-	ctx  context.Context
-	home string // nothing outside of it may be asked for
+	t      *testing.T
+	ctx    context.Context
+	home   string // of its server
+	marked bool   // it has altered the window for good
 
 	mu       sync.Mutex
 	faults   []string
-	requests []string // as "GET http://…"
 	forgiven []string // parts of faults that a test has provoked
 }
 
@@ -45,29 +41,30 @@ var (
 	wall  = size{1920, 1080}
 )
 
-// open makes a tab that may ask one server and nobody else.
+// open gives a tab to look at one server with. Its window may have served other tests,
+// and holds nothing of theirs but the page's own files.
 func open(t *testing.T, home string, s size) *tab {
 	t.Helper()
-	browser, err := chromium.context()
+	win, err := chromium.window()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("open a tab: %v", err)
 	}
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	tb := &tab{t: t, ctx: ctx, home: home}
+	tb := &tab{t: t, ctx: win.ctx, home: home}
+	win.tab.Store(tb)
 	t.Cleanup(func() {
+		for _, asked := range chromium.abroad.take() {
+			t.Errorf("a page asks for %s, which is not its server's", asked)
+		}
+		win.tab.Store(nil)
+		if err := win.leave(tb.marked || t.Failed()); err != nil {
+			t.Errorf("leave the tab: %v", err)
+		}
 		tb.mu.Lock()
 		defer tb.mu.Unlock()
-		cancel()
 		for _, fault := range tb.faults {
 			t.Error(fault)
 		}
 	})
-	if err := chromedp.Listen(ctx, tb.hear); err != nil {
-		t.Fatalf("open a tab: %v", err)
-	}
-	// Nothing here asks for nodes; being told of each that changes is most of the work.
-	call(tb, "hear of no styles", css.Disable, cdp.Empty{})
-	call(tb, "hear of no nodes", dom.Disable, cdp.Empty{})
 	tb.resize(s)
 	return tb
 }
@@ -93,8 +90,6 @@ func (tb *tab) hear(event any) {
 		if e.Entry.Level == cdplog.EntryLevelError {
 			tb.fault("the browser's log says: " + e.Entry.Text + " " + e.Entry.URL)
 		}
-	case *network.EventRequestWillBeSent:
-		tb.note(e.Request.Method, e.Request.URL)
 	case *page.EventJavascriptDialogOpening:
 		tb.fault("the page opens a dialog of the browser: " + e.Message)
 	}
@@ -111,36 +106,12 @@ func (tb *tab) fault(text string) {
 	tb.faults = append(tb.faults, text)
 }
 
-func (tb *tab) note(method, address string) {
-	if u, err := url.Parse(address); err != nil || u.Scheme == "about" || u.Scheme == "data" { // data: the signs of the browser's own fields
-		return
-	}
-	tb.mu.Lock()
-	tb.requests = append(tb.requests, method+" "+address)
-	tb.mu.Unlock()
-	if !strings.HasPrefix(address, tb.home) {
-		tb.fault("the page asks for " + address + ", which is not below " + tb.home)
-	}
-}
-
 // forgive faults that hold one of the parts: what a test has a server refuse, the
 // browser's log complains of.
 func (tb *tab) forgive(parts ...string) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	tb.forgiven = append(tb.forgiven, parts...)
-}
-
-// asked gives the requests made so far that hold the part.
-func (tb *tab) asked(part string) (found []string) {
-	tb.mu.Lock()
-	defer tb.mu.Unlock()
-	for _, request := range tb.requests {
-		if strings.Contains(request, part) {
-			found = append(found, request)
-		}
-	}
-	return found
 }
 
 // do carries out a step within our patience, or ends the test.
@@ -171,6 +142,13 @@ func (tb *tab) resize(s size) {
 func (tb *tab) prefer(feature, preference string) {
 	tb.t.Helper()
 	call(tb, "prefer "+preference, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: feature, Value: preference}}})
+}
+
+// atStart has a script run before those of every page to come.
+func (tb *tab) atStart(what, script string) {
+	tb.t.Helper()
+	tb.marked = true
+	call(tb, what, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 }
 
 // seen is what a person would see, for who reads of a failure.
@@ -205,7 +183,7 @@ func (tb *tab) until(what, condition string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
-	wait := fmt.Sprintf(`(async () => { while (!(%s)) await new Promise((resolve) => setTimeout(resolve, 50)); return true; })()`, condition)
+	wait := fmt.Sprintf(`(async () => { while (!(%s)) await new Promise((resolve) => setTimeout(resolve, 100)); return true; })()`, condition)
 	for {
 		done, err := chromedp.Run(ctx, chromedp.Evaluate[bool](wait, chromedp.EvalAwaitPromise))
 		switch {
@@ -213,7 +191,7 @@ func (tb *tab) until(what, condition string) {
 			return
 		case ctx.Err() != nil:
 			tb.t.Fatalf("waited in vain until %s\n%s", what, tb.seen())
-		case err != nil && !strings.Contains(err.Error(), "navigat") && !strings.Contains(err.Error(), "context") && !strings.Contains(err.Error(), "collected"):
+		case err != nil && !left(err):
 			tb.t.Fatalf("wait until %s: %v\n%s", what, err, tb.seen())
 		}
 	}
@@ -233,46 +211,78 @@ func (tb *tab) hides(selector, text string) {
 	tb.until(fmt.Sprintf("%s shows %q no more", selector, text), "!"+fmt.Sprintf(textOf, quote(selector), quote(text)))
 }
 
-// click presses what a person would. An act asks something first: where what has just
-// come in has moved its button from under the pointer, it is pressed again.
+// click presses what a person would, on what is there, uncovered, can be pressed, and
+// stands still. What has just come in may move it from under the pointer all the same,
+// more so the longer a busy machine takes for the way there: the page is asked what was
+// hit, and the press is made again where it was something else.
 func (tb *tab) click(selector string) {
 	tb.t.Helper()
-	tb.pressOn(selector)
-	if !strings.HasPrefix(selector, "button[data-act=") {
-		return
-	}
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for n := 1; n < 160 && !run[bool](tb, `document.querySelector("dialog") !== null`); n++ {
-		<-look.C
-		if n%40 == 0 {
-			tb.pressOn(selector)
-		}
-	}
+	tb.clickUnless("false", selector)
 }
 
-// pressOn presses once, on what is there, uncovered, can be pressed, and stands still.
-func (tb *tab) pressOn(selector string) {
+// clickUnless presses what may go away by itself, which it has where the condition holds.
+func (tb *tab) clickUnless(over, selector string) {
 	tb.t.Helper()
-	tb.until("there is "+selector+", at rest and uncovered", fmt.Sprintf(`await (async () => {
-		const place = () => {
-			const e = document.querySelector(%s);
-			if (!e || !e.checkVisibility() || e.disabled) return null;
-			e.scrollIntoView({block: "nearest"});
-			const box = e.getClientRects()[0];
-			const at = [box.x + box.width / 2, box.y + box.height / 2];
-			const top = document.elementFromPoint(...at);
-			return e.contains(top) ? at : null;
-		};
-		const before = place();
-		await new Promise((resolve) => setTimeout(resolve, 30));
-		window.target = place();
-		return before && window.target && before.join() === window.target.join();
-	})()`, quote(selector)))
-	at := run[[]float64](tb, "window.target")
-	for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
-		call(tb, "click "+selector, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: 1})
+	for range 20 {
+		tb.until("there is "+selector+", at rest and uncovered", fmt.Sprintf(`await (async () => {
+			if (%[2]s) {
+				window.target = null;
+				return true;
+			}
+			const place = () => {
+				const e = document.querySelector(%[1]s);
+				if (!e || !e.checkVisibility() || e.disabled) return null;
+				e.scrollIntoView({block: "nearest"});
+				const box = e.getClientRects()[0];
+				const at = [box.x + box.width / 2, box.y + box.height / 2];
+				const top = document.elementFromPoint(...at);
+				return e.contains(top) ? at : null;
+			};
+			const before = place();
+			await new Promise((resolve) => setTimeout(resolve, 30));
+			window.target = place();
+			if (!before || !window.target || before.join() !== window.target.join()) return false;
+			window.hit = false;
+			if (!window.watched) addEventListener("click", (event) => { window.hit ||= Boolean(event.target.closest?.(window.watched)); }, true);
+			window.watched = %[1]s;
+			return true;
+		})()`, quote(selector), over))
+		at := run[[]float64](tb, "window.target")
+		if at == nil {
+			return
+		}
+		for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+			call(tb, "click "+selector, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: 1})
+		}
+		if tb.hit() {
+			return
+		}
+		tb.t.Logf("%s was pressed beside: again", selector)
 	}
+	tb.t.Fatalf("%s can't be hit\n%s", selector, tb.seen())
+}
+
+// hit tells whether the last press reached what it was meant for. A page that is being
+// left, or that knows of no press, is one to which it has led.
+func (tb *tab) hit() bool {
+	tb.t.Helper()
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.hit !== false`))
+	if err != nil && !left(err) {
+		tb.t.Fatalf("ask what was hit: %v\n%s", err, tb.seen())
+	}
+	return found || err != nil
+}
+
+// left tells whether a page didn't answer as another is taking its place.
+func left(err error) bool {
+	for _, part := range []string{"navigat", "context", "collected"} {
+		if strings.Contains(err.Error(), part) {
+			return true
+		}
+	}
+	return false
 }
 
 // write replaces what a field holds.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,7 +43,8 @@ type world struct {
 	refuse  error // of acts
 	down    bool  // the server answers nobody
 	handler http.Handler
-	cut     func() // ends all connections
+	asking  []string // as "GET /lab/status/…"
+	cut     func()   // ends all connections
 }
 
 // newWorld serves a laboratory with an experiment of every kind.
@@ -129,51 +129,51 @@ func serveWorld(t testing.TB, snap *health.Snapshot, change ...func(*world, *ser
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	w.handler = http.StripPrefix(strings.TrimSuffix(prefix, "/"), handler)
+	place, err := fronts.take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.handler = http.StripPrefix(strings.TrimSuffix(prefix, "/"), handler)
-	server := serve.NewServer(http.HandlerFunc(w.proxy), quiet)
-	connections := map[net.Conn]bool{}
-	server.ConnState = func(c net.Conn, state http.ConnState) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if state == http.StateClosed {
-			delete(connections, c)
-			return
-		}
-		connections[c] = true
-	}
-	w.cut = func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for c := range connections {
-			_ = c.Close()
-		}
-	}
+	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.live.Run(ctx) })
-	running.Go(func() { _ = server.Serve(listener) })
+	place.stand(http.HandlerFunc(w.proxy))
+	w.url, w.cut = place.url, place.cut
 	t.Cleanup(func() {
 		cancel()
-		_ = server.Close()
 		running.Wait()
+		fronts.give(place)
 	})
-	w.url = "http://" + listener.Addr().String() + prefix
 	return w
 }
 
-// proxy serves everything below the prefix, and nothing while the server is down.
+// proxy serves everything below the prefix, and nothing while the server is down. No
+// page may ask for anything else.
 func (w *world) proxy(rw http.ResponseWriter, r *http.Request) {
+	below := strings.HasPrefix(r.URL.Path, prefix)
+	if !below {
+		w.t.Errorf("the page asks for %s %s, which is not below %s", r.Method, r.URL, prefix)
+	}
 	w.mu.Lock()
+	w.asking = append(w.asking, r.Method+" "+r.URL.String())
 	handler := w.handler
-	if w.down || !strings.HasPrefix(r.URL.Path, prefix) {
+	if w.down || !below {
 		handler = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "no server", http.StatusBadGateway) })
 	}
 	w.mu.Unlock()
 	handler.ServeHTTP(rw, r)
+}
+
+// asked gives the requests made so far that hold the part.
+func (w *world) asked(part string) (found []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, request := range w.asking {
+		if strings.Contains(request, part) {
+			found = append(found, request)
+		}
+	}
+	return found
 }
 
 // become has the proxy lead to another server from now on.
