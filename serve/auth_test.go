@@ -27,6 +27,20 @@ func mint(t *testing.T, scopes ...string) string {
 	return token
 }
 
+// renew makes a new check of tokens of one that a handler has already, and gives what
+// it logs: a new handler takes longer than all that a case asks of it.
+func renew(t *testing.T, auth *Auth) *test.Hook {
+	t.Helper()
+	log, hook := test.NewNullLogger()
+	fresh, err := NewAuth(testSecret, testAudience, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth.key, auth.parser, auth.log, auth.wrong = fresh.key, fresh.parser, fresh.log, fresh.wrong
+	auth.refused.Store(0)
+	return hook
+}
+
 // signed makes a token that MintToken wouldn't make.
 func signed(t *testing.T, method jwt.SigningMethod, key any, c jwt.MapClaims) string {
 	t.Helper()
@@ -52,6 +66,8 @@ func TestWhoMayRead(t *testing.T) {
 		return c
 	}
 	hs256 := func(c jwt.MapClaims) string { return signed(t, jwt.SigningMethodHS256, []byte(testSecret), c) }
+	auth := new(Auth)
+	h := newHandler(t, func(o *Options) { o.ReadAuth = auth })
 	for _, c := range []struct {
 		what, header string
 		status       int
@@ -81,12 +97,7 @@ func TestWhoMayRead(t *testing.T) {
 		{"scopes are no list", "Bearer " + hs256(with("scopes", ScopeRead)), 401, "can't be read"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			log, hook := test.NewNullLogger()
-			auth, err := NewAuth(testSecret, testAudience, log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h := newHandler(t, func(o *Options) { o.ReadAuth = auth })
+			hook := renew(t, auth)
 			for _, target := range []string{"/api/v1/experiments", "/feed.atom", "/badge/pend00.svg", "/mail.html?id=abc123@lab.example"} {
 				w := get(t, h, target, "Authorization", c.header)
 				if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {

@@ -25,6 +25,8 @@ func (r *recorded) into(o *Options) {
 
 // Only an administrator changes observers, and nobody without a secret on the server.
 func TestWhoMayChangeObservers(t *testing.T) {
+	var r recorded
+	open, guarded := newHandler(t, r.into), newAdminHandler(t, r.into)
 	for _, c := range []struct {
 		what    string
 		secret  bool
@@ -39,10 +41,9 @@ func TestWhoMayChangeObservers(t *testing.T) {
 		{"nobody may where there is no secret", false, []string{"Authorization", "Bearer " + mint(t, ScopeAdmin)}, 403, "STATUS_SECRET_STATUS"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			var r recorded
-			h := newHandler(t, r.into)
+			h := open
 			if c.secret {
-				h = newAdminHandler(t, r.into)
+				h = guarded
 			}
 			for _, change := range observerChanges {
 				r.told = nil
@@ -279,16 +280,17 @@ func TestWhatChangesOfObserversMeet(t *testing.T) {
 		{"it can't be kept", errors.New("keep: disk is full at /secret/path"), 503, "try again", logrus.ErrorLevel},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			log, hook := test.NewNullLogger()
+			h := newAdminHandler(t, func(o *Options) {
+				o.Log = log
+				if c.err != nil {
+					o.AddObserver = func(context.Context, string, ObserverSpec) error { return c.err }
+					o.ChangeObserver = func(context.Context, string, string, ObserverSpec) error { return c.err }
+					o.RemoveObserver = func(context.Context, string, string) error { return c.err }
+				}
+			})
 			for _, change := range observerChanges {
-				log, hook := test.NewNullLogger()
-				h := newAdminHandler(t, func(o *Options) {
-					o.Log = log
-					if c.err != nil {
-						o.AddObserver = func(context.Context, string, ObserverSpec) error { return c.err }
-						o.ChangeObserver = func(context.Context, string, string, ObserverSpec) error { return c.err }
-						o.RemoveObserver = func(context.Context, string, string) error { return c.err }
-					}
-				})
+				hook.Reset()
 				w := send(t, h, change.method, basePath+change.path, change.body, "Authorization", "Bearer "+mint(t, ScopeAdmin))
 				if c.status == 0 && w.Code >= 300 || c.status != 0 && w.Code != c.status || !strings.Contains(w.Body.String(), c.says) || strings.Contains(w.Body.String(), "secret") {
 					t.Errorf("%s %s: %d %s", change.method, change.path, w.Code, w.Body)

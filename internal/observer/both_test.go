@@ -3,9 +3,11 @@ package observer_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -292,6 +294,16 @@ func (w *world) faults() (all []string) {
 		}
 	}
 	return all
+}
+
+// TestMain sets how many of a kind the properties try, enough for every day: there are
+// four worlds in which totals have to agree. -rapid.checks=1000 on the command line
+// tries more.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 // Whatever is lost, doubled, late, and whoever restarts: in the end what is known is

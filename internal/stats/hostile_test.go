@@ -200,10 +200,10 @@ func TestInputsOutliveAClockThatIsSet(t *testing.T) {
 }
 
 // Reconnections leave nothing behind. STATS_TEST_RECONNECTIONS says how many there
-// are: 2500 tell what each would leave from what the process itself gains and loses,
+// are: 1200 tell what each would leave from what the process itself gains and loses,
 // ten thousand or more tell it more exactly.
 func TestSubscriberLeaksNothing(t *testing.T) {
-	rounds, err := strconv.ParseUint(cmp.Or(os.Getenv("STATS_TEST_RECONNECTIONS"), "2500"), 10, 32)
+	rounds, err := strconv.ParseUint(cmp.Or(os.Getenv("STATS_TEST_RECONNECTIONS"), "1200"), 10, 32)
 	if err != nil {
 		t.Fatal(err)
 	}
