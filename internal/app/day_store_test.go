@@ -106,7 +106,7 @@ func (d *day) suspend() {
 // two parts try again at once, each gets the same in every run.
 func (d *day) jitter(part string, below time.Duration) time.Duration {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %s %d %d", d.seed, part, time.Now().UnixNano(), below) //nolint:errcheck // a hash takes everything
+	fmt.Fprintf(h, "%d %s %d %d", d.seed, part, time.Now().UnixNano(), below)
 	return time.Duration(h.Sum64() % uint64(below))
 }
 
@@ -116,15 +116,15 @@ func (d *day) jitter(part string, below time.Duration) time.Duration {
 func (d *day) digest() uint64 {
 	h := fnv.New64a()
 	for _, line := range d.story {
-		fmt.Fprintln(h, line) //nolint:errcheck // a hash takes everything
+		fmt.Fprintln(h, line)
 	}
 	for _, stub := range slices.Sorted(maps.Keys(d.author.history)) {
 		for _, e := range d.author.history[stub] {
-			fmt.Fprintln(h, stub, e.when.UnixMilli(), e.issues) //nolint:errcheck // a hash takes everything
+			fmt.Fprintln(h, stub, e.when.UnixMilli(), e.issues)
 		}
 	}
 	for _, m := range d.lab.Mails() {
-		fmt.Fprintln(h, m.To, m.Answer, m.Subject, m.Text) //nolint:errcheck // a hash takes everything
+		fmt.Fprintln(h, m.To, m.Answer, m.Subject, m.Text)
 	}
 	return h.Sum64()
 }

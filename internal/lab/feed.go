@@ -114,7 +114,7 @@ func (f *feed) update(from *feedLink) {
 	defer f.lab.mu.Unlock()
 	for c := range f.links {
 		if c != from {
-			c.queue([]byte(updateMessage), 0)
+			c.say(updateMessage)
 		}
 	}
 	if now := time.Now(); f.svc.name == Relay {

@@ -58,10 +58,11 @@ type outgoing struct {
 	drip   time.Duration
 }
 
-// queue never waits: a client too slow to read loses messages. It is called
-// with mu held.
-func (c *feedLink) queue(text []byte, pieces int) { c.put(outgoing{text: text, pieces: pieces}) }
+// say sends a message other than a frame.
+func (c *feedLink) say(text string) { c.put(outgoing{text: []byte(text)}) }
 
+// put never waits: a client too slow to read loses messages. It is called with mu
+// held.
 func (c *feedLink) put(m outgoing) {
 	select {
 	case c.out <- m:
@@ -126,7 +127,7 @@ func (f *feed) serveWebsocket(w http.ResponseWriter, r *http.Request, topic stri
 	delete(f.links, c)
 	if f.svc.name == Jump {
 		for other := range f.links {
-			other.queue([]byte(`{"action":"disconnect","uri":"","uuid":"`+f.lab.uuid()+`"}`), 0)
+			other.say(`{"action":"disconnect","uri":"","uuid":"` + f.lab.uuid() + `"}`)
 		}
 	}
 	f.lab.mu.Unlock()

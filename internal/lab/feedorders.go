@@ -37,7 +37,7 @@ func (o FeedOrder) Unmute() error { return o.set(func(f *feed) { f.mute = false 
 func (o FeedOrder) Rubbish(text string) error {
 	return o.set(func(f *feed) {
 		for c := range f.links {
-			c.queue([]byte(text), 0)
+			c.say(text)
 		}
 	})
 }
@@ -47,9 +47,9 @@ func (o FeedOrder) Rubbish(text string) error {
 func (o FeedOrder) Noise() error {
 	return o.set(func(f *feed) {
 		for c := range f.links {
-			c.queue([]byte(updateMessage), 0)
+			c.say(updateMessage)
 			if o.name == Jump {
-				c.queue([]byte(`{"action":"disconnect","uri":"","uuid":"`+o.lab.uuid()+`"}`), 0)
+				c.say(`{"action":"disconnect","uri":"","uuid":"` + o.lab.uuid() + `"}`)
 			}
 		}
 	})
