@@ -127,9 +127,12 @@ func (l *Lab) serveMail(ctx context.Context) error {
 	})
 	<-ctx.Done()
 	// The talks end as their connections are closed, and the server's side of
-	// each pipe with them; Shutdown waits for those.
-	err := errors.Join(svc.gate.close(), inside.Close(), srv.Shutdown(context.WithoutCancel(ctx)))
+	// each pipe with them; Shutdown waits for those. It must not begin before
+	// Serve has returned: a session that is being accepted would be counted
+	// while the count is waited for.
+	err := errors.Join(svc.gate.close(), inside.Close())
 	wg.Wait()
+	err = errors.Join(err, srv.Shutdown(context.WithoutCancel(ctx)))
 	talks.Wait()
 	return errors.Join(fault, inner, err)
 }
