@@ -105,18 +105,27 @@ type standing struct {
 
 // drop leaves out up to n of the changes that wait, the oldest for which may is true.
 func (b *backlog) drop(n int, may func(standing) bool) {
-	left := map[Subject]int{} // changes of each that are still to come
-	for _, e := range b.waiting {
-		left[e.Event.Subject]++
+	// Each subject gets a number: looking subjects up is most of what this costs.
+	numbers := map[Subject]int{}
+	whose := make([]int, len(b.waiting)) // the subject of each change
+	var left []int                       // changes of each subject that are still to come
+	for i, e := range b.waiting {
+		number, known := numbers[e.Event.Subject]
+		if !known {
+			number, left = len(left), append(left, 0)
+			numbers[e.Event.Subject] = number
+		}
+		whose[i] = number
+		left[number]++
 	}
-	before := map[Subject]State{}
+	before := make([]State, len(left))
 	kept := make([]KeptEvent, 0, len(b.waiting))
 	for i, e := range b.waiting {
 		if len(kept) == i-n { // that's enough
 			kept = append(kept, b.waiting[i:]...)
 			break
 		}
-		s, state := e.Event.Subject, e.Event.Status.State
+		s, state := whose[i], e.Event.Status.State
 		left[s]--
 		begins := state == Running || before[s] == Running
 		before[s] = state
