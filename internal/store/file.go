@@ -70,10 +70,6 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The first look changes nothing; the settings below would.
-	if err := lookFirst(ctx, path, len(steps)); err != nil {
-		return nil, err
-	}
 	f := &file{path: path, info: info}
 	defer func() {
 		if err != nil {
@@ -83,8 +79,6 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	f.w, err = f.pool(1, dsn(path, // SQLite has one writer at a time; waiting in Go heeds ctx
 		"_txlock", "immediate",
 		"_defensive", "1",
-		"_auto_vacuum", "incremental", // heeded by a new file only
-		"_journal_mode", "wal",
 		"_synchronous", "full", // see the package's comment
 		"_foreign_keys", "1",
 		"_pragma", fmt.Sprintf("journal_size_limit(%d)", logLimit),
@@ -92,8 +86,16 @@ func openFile(ctx context.Context, path string) (_ *file, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// The first look changes nothing. The two settings after it would, so they aren't
+	// among those above: the file keeps them for connections that are opened later.
+	if _, err := schemaVersion(ctx, f.w, len(steps)); err != nil {
+		return nil, err
+	}
+	if _, err := f.w.ExecContext(ctx, `PRAGMA auto_vacuum = incremental`); err != nil { // heeded by a new file only
+		return nil, err
+	}
 	var mode string
-	if err := f.w.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+	if err := f.w.QueryRowContext(ctx, `PRAGMA journal_mode = wal`).Scan(&mode); err != nil {
 		return nil, err
 	}
 	if mode != "wal" {
