@@ -2,7 +2,7 @@
 # Soak the whole server: days of random faults of every kind in a simulated
 # laboratory, each against an independent model of what has to come of them.
 # usage: scripts/soak.sh [days [first seed]]
-# As many days run at once as there are cores (SOAK_JOBS). DAY_HOURS (24) and
+# As many days run at once as there are cores (SOAK_JOBS). DAY_LENGTH (24h) and
 # DAY_EXPERIMENTS (200) are the size of a day. SOAK_DIR is where results are kept, with
 # the output of days that fail: days that have their result there are not run again, so
 # that a soak that was stopped goes on where it was.
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 days=${1:-1000}
 first=${2:-1}
 jobs=${SOAK_JOBS:-$(nproc)}
-export DAY_HOURS="${DAY_HOURS:-24}" DAY_EXPERIMENTS="${DAY_EXPERIMENTS:-200}" DAY_COUNT=1
+export DAY_LENGTH="${DAY_LENGTH:-24h}" DAY_EXPERIMENTS="${DAY_EXPERIMENTS:-200}" DAY_COUNT=1
 # A day is one bubble after another, so a core is enough for it. Of memory it takes
 # little, so that garbage may wait.
 export GOMAXPROCS=1 GOGC="${GOGC:-800}"
@@ -23,7 +23,7 @@ export SOAK_DIR DAY_TEST BEGAN DAYS="$days"
 mkdir -p "$SOAK_DIR"
 # Results are of this program, and of days of this size.
 go test -c -o "$DAY_TEST.new" ./internal/app
-what="$(sha256sum <"$DAY_TEST.new") $DAY_HOURS $DAY_EXPERIMENTS"
+what="$(sha256sum <"$DAY_TEST.new") $DAY_LENGTH $DAY_EXPERIMENTS"
 if [ "$(cat "$SOAK_DIR/what" 2>/dev/null)" != "$what" ]; then
     rm -f "$SOAK_DIR"/*.ok "$SOAK_DIR"/*.log
     echo "$what" >"$SOAK_DIR/what"
@@ -39,7 +39,7 @@ seq "$first" "$((first + days - 1))" | xargs -P "$jobs" -n 1 sh -c '
         mv "$SOAK_DIR/$seed.new" "$SOAK_DIR/$seed.ok"
         rm "$SOAK_DIR/$seed.log"
     else
-        said="FAILED, see $SOAK_DIR/$seed.log; again: DAY_SEED=$seed DAY_COUNT=1 DAY_HOURS=$DAY_HOURS DAY_EXPERIMENTS=$DAY_EXPERIMENTS go test -run ^TestDay\$ ./internal/app"
+        said="FAILED, see $SOAK_DIR/$seed.log; again: DAY_SEED=$seed DAY_COUNT=1 DAY_LENGTH=$DAY_LENGTH DAY_EXPERIMENTS=$DAY_EXPERIMENTS go test -run ^TestDay\$ ./internal/app"
     fi
     echo "$(find "$SOAK_DIR" -name "*.ok" | wc -l)/$DAYS after $(($(date +%s) - BEGAN)) s: seed $seed: $said"
 ' soak

@@ -18,17 +18,23 @@ parts() {
 	cat <<-'PARTS'
 		crash ./cmd/status TestKilledAtAnyPoint CRASH_TEST_KILLS=1000
 		store-crash ./internal/store TestKilledAtAnyMoment STORE_TEST_CRASH_ROUNDS=300
+		store-torn ./internal/store TestLogTornAnywhere STORE_TEST_TORN_LOGS=200
+		store-document ./internal/store TestLargestDocument STORE_TEST_DOCUMENT_MIB=32
 		store-random ./internal/store TestBothStoresAgree STORE_TEST_RANDOM_ROUNDS=1000
 		store-readers ./internal/store TestReadersBesideAWriter STORE_TEST_READ_COMMITS=1000
 		store-late ./internal/store TestLateIsWrittenToMeanwhile STORE_TEST_LATE_WRITES=200
 		reconnections ./internal/stats TestSubscriberLeaksNothing STATS_TEST_RECONNECTIONS=10000
+		broken ./internal/stats TestDecodeBroken STATS_TEST_EVERY=1
+		frame ./internal/stats TestLargestFrame STATS_TEST_RECORDS=200000
 		sizes ./internal/stats TestSubscriber(LargestMessage|TooManyEntries) STATS_TEST_MESSAGE_MIB=64 STATS_TEST_ENTRIES=1000000
 		suspend ./cmd/status TestSuspended SUSPEND_TEST_PAUSE=10m
 		book ./internal/book TestWhateverHappens BOOK_TEST_SEEDS=200
+		mail ./internal/app TestMailStageByAction MAIL_TEST_EVERY=1
 		restart ./internal/app TestRestartOfALargeLab RESTART_EXPERIMENTS=500
 		leaks ./internal/app TestNothingLeaks LEAK_TEST_ROUNDS=10000
 		browser ./internal/browsertest TestManyExperiments BROWSER_TEST_EXPERIMENTS=10000
-		days ./internal/app TestDay DAY_HOURS=24 DAY_EXPERIMENTS=200 DAY_COUNT=20
+		dark ./internal/browsertest TestPagesFitAndCanBeRead BROWSER_TEST_EVERY=1
+		days ./internal/app TestDay DAY_LENGTH=24h DAY_EXPERIMENTS=200 DAY_COUNT=20
 	PARTS
 	# Whatever rapid draws: the packages whose properties are tried less often than that.
 	local package name
@@ -84,7 +90,8 @@ while read -r -u 3 name package tests volumes; do
 	ok) rm "$dir/$name.log" ;;
 	*)
 		failed="$failed $name"
-		echo "  see $dir/$name.log"
+		tail -n 40 "$dir/$name.log" | sed 's/^/  /'
+		echo "  all of it is in $dir/$name.log"
 		;;
 	esac
 done 3<<<"$all"
