@@ -69,6 +69,7 @@ func strict(s *spec.Schema) {
 
 // Every answer is what swagger.yaml promises, and nothing besides.
 func TestAnswersKeepTheContract(t *testing.T) {
+	t.Parallel()
 	// Making a handler takes a while, so each kind is made once.
 	with := func(change ...func(*Options)) func() http.Handler {
 		return sync.OnceValue(func() http.Handler { return newAdminHandler(t, change...) })

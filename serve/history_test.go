@@ -35,6 +35,7 @@ func TestWhichHistory(t *testing.T) {
 
 // The sums and the windows are told; what nothing is known of has no uptime.
 func TestHistoryTellsTheTruth(t *testing.T) {
+	t.Parallel()
 	var many []Interval
 	for i := range mostIntervals + 5 {
 		many = append(many, Interval{From: t0.Add(time.Duration(i) * time.Second), To: t0.Add(time.Duration(i+1) * time.Second), State: StateUnwatched})

@@ -47,6 +47,7 @@ func TestOverviewList(t *testing.T) {
 }
 
 func TestOverviewListIsSmallAndFollows(t *testing.T) {
+	t.Parallel()
 	snap := bigSnapshot(10_000, 1)
 	h := newHandler(t, func(o *Options) { o.Snapshot = func() *health.Snapshot { return snap } })
 	first := get(t, h, "/overview.json").Body.Bytes()

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	await api PATH WORDS   waits until the server's answer holds the words
 //	await ready            waits until the server is ready
 func TestStories(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,

@@ -76,25 +76,25 @@ func TestMaintenanceTakenAway(t *testing.T) {
 // What is still wrong is told again and again, each time once, until somebody cares for
 // it; over a restart the time goes on.
 func TestReminders(t *testing.T) {
-	env := map[string]string{"STATUS_SECRET_STATUS": actsSecret, "STATUS_EMAIL_REMIND_EVERY": "12m"}
+	env := map[string]string{"STATUS_SECRET_STATUS": actsSecret, "STATUS_EMAIL_REMIND_EVERY": "6m"}
 	inLab(t, experiments("pend00", "spin30"), inFile(t, env), func(b *bench) {
 		do := b.anna()
 		began := time.Now()
 		b.must(b.lab.Jump("pend00").Drop())
-		b.wait(30 * time.Minute)
+		b.wait(15 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder")
 		b.stop()
 		b.start()
-		b.wait(4 * time.Minute)
+		b.wait(2 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder")
-		b.wait(4 * time.Minute)
+		b.wait(2 * time.Minute)
 		b.told(began, "1 new problem", "reminder", "reminder", "reminder")
 		if code, text := do(http.MethodPut, "/experiments/pend00/ack", `{"note":"a new card is ordered"}`); code != http.StatusOK {
 			t.Fatalf("ack: %d %s", code, text)
 		}
 		b.wait(time.Minute)
 		cared := time.Now()
-		b.wait(time.Hour)
+		b.wait(20 * time.Minute)
 		b.told(cared)
 	})
 }

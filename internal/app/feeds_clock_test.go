@@ -20,6 +20,7 @@ import (
 // found as ever. Where we have to ask it again it may refuse us. That is told once, and
 // is over by itself when the clocks agree.
 func TestTheirClocks(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		service, ahead string
 		refused        bool // our tokens are, by then
@@ -76,6 +77,7 @@ func TestTheirClocks(t *testing.T) {
 // A book whose clock is wrong refuses us, as one that is down: that is told once, and
 // a fault is; what is to be written is, once the clocks agree.
 func TestBooksClock(t *testing.T) {
+	t.Parallel()
 	for _, ahead := range []string{"1h", "-1h"} {
 		t.Run(ahead, func(t *testing.T) {
 			inLab(t, experiments("pend00", "spin30"), map[string]string{"STATUS_QUERY_BOOK_EVERY": "1m"}, func(b *bench) {
@@ -106,6 +108,7 @@ func TestBooksClock(t *testing.T) {
 // Our own clock an hour ahead of all others, or behind: our tokens are from the future,
 // or worth an hour less. What is connected stays so.
 func TestOurClock(t *testing.T) {
+	t.Parallel()
 	for theirs, refused := range map[string]bool{"-1h": true, "1h": false} {
 		t.Run("they are at "+theirs, func(t *testing.T) {
 			inLab(t, experiments("pend00"), nil, func(b *bench) {
@@ -207,6 +210,7 @@ func (b *bench) reasons() string {
 // given, or keeps, can be told from another by the clock that only goes forward. A
 // bubble's time has none, so this is on loopback.
 func TestTheLoopOutlivesAClockThatIsSet(t *testing.T) {
+	t.Parallel()
 	l, err := lab.New(lab.Options{
 		Experiments: experiments("pend00"), RelayStats: true, RelayEvery: 200 * time.Millisecond, JumpEvery: 200 * time.Millisecond,
 	})

@@ -9,6 +9,7 @@ import (
 // enough to keep it up, is one that doesn't report: found in time, told once, no
 // booking touched, and over by itself.
 func TestRelayDrips(t *testing.T) {
+	t.Parallel()
 	for _, every := range []string{"1m", "20s"} {
 		t.Run(every, func(t *testing.T) {
 			inLab(t, experiments("pend00", "spin30"), nil, func(b *bench) {

@@ -29,6 +29,7 @@ func (b *bench) asleep(d time.Duration) {
 // Ten minutes in which our host slept are nobody's fault: nothing is told or booked.
 // What happened meanwhile is told once.
 func TestSuspend(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		meanwhile, before func(*lab.Lab) error
 		told              []string

@@ -215,6 +215,7 @@ var errOrdered = errors.New("as ordered")
 // Whatever the store does, no turn waits long for it, and once it is well again it has
 // everything, once and in order.
 func TestJournalKeepsEverythingOnce(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		order  storeOrder
 		fails  bool // and that is said, once
@@ -263,6 +264,7 @@ func TestJournalKeepsEverythingOnce(t *testing.T) {
 
 // A store that does now this and now that gets everything all the same.
 func TestJournalBeforeAMoodyStore(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -292,6 +294,7 @@ func TestJournalBeforeAMoodyStore(t *testing.T) {
 // A mail is said to be queued only when the store has it, and at once then, also
 // between turns.
 func TestJournalWakesTheOutbox(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		first := d.decide()
 		if queued, _ := d.turn(&first); !queued || len(d.woken) != 0 {
@@ -326,6 +329,7 @@ func TestJournalWakesTheOutbox(t *testing.T) {
 
 // Readers find what happened in the store or in what is owed, in one of them.
 func TestJournalShowsWhatIsOwed(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		shown := func(when string, owed int) {
 			d.Helper()
@@ -383,6 +387,7 @@ func (s *replacedStore) Commit(ctx context.Context, c store.Commit) error {
 // A store that was replaced gets everything in the same turn, and nobody is alarmed: it
 // has said itself what has happened.
 func TestJournalWritesAReplacedStoreAnew(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		kept := health.Kept{Records: []health.Record{{Name: "from before"}}}
 		s := &replacedStore{orderedStore: orderedStore{Store: d.store.Store}}
@@ -443,6 +448,7 @@ func TestJournalWritesAReplacedStoreAnew(t *testing.T) {
 
 // After a failure the store gets all there is: its file may have been taken away.
 func TestJournalWritesAllAfterAFailure(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		d.turns(3)
 		d.store.give(storeOrder{err: errOrdered})
@@ -463,6 +469,7 @@ func TestJournalWritesAllAfterAFailure(t *testing.T) {
 // However long the store fails, what waits for it stays within bounds, and everybody is
 // told of everything all the same.
 func TestJournalLeavesNobodyUntold(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		d.store.give(storeOrder{err: errOrdered})
 		const n = 4 * maxOwedMails
@@ -498,6 +505,7 @@ func TestJournalLeavesNobodyUntold(t *testing.T) {
 // Without anybody to render what was joined the oldest mails are lost, and so are events
 // beyond the bound: that is counted and said.
 func TestJournalSaysWhatItLoses(t *testing.T) {
+	t.Parallel()
 	atADesk(t, func(d *desk) {
 		d.render = nil
 		d.store.give(storeOrder{err: errOrdered})
@@ -524,6 +532,7 @@ func TestJournalSaysWhatItLoses(t *testing.T) {
 
 // A stop waits no longer than it may, and keeps what can be kept by then.
 func TestJournalFinishes(t *testing.T) {
+	t.Parallel()
 	const patience = 150 * time.Millisecond
 	for name, test := range map[string]struct {
 		before, then storeOrder
@@ -572,6 +581,7 @@ func TestJournalFinishes(t *testing.T) {
 }
 
 func TestJoinAlerts(t *testing.T) {
+	t.Parallel()
 	issue := func(name string, hour int) health.Issue {
 		return health.Issue{Code: health.UnhealthyStream, Experiment: name, Subject: name + "-st-video", Since: noon.Add(time.Duration(hour) * time.Hour)}
 	}

@@ -454,6 +454,7 @@ func TestObserverThatCantBeKept(t *testing.T) {
 // What the files of observers hold wrongly is said at the start, by the name of the
 // setting, with every fault, and without a token.
 func TestObserverFilesAreChecked(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		env  func(t *testing.T) map[string]string
 		want []string

@@ -147,6 +147,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 // A port of its own takes the operators' paths away from the API's, and answers
 // while the server drains.
 func TestOperatorsHaveAPortOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, experiments("pend00"), map[string]string{"STATUS_ADMIN_LISTEN": "status.lab:81"})
 		b.start()
@@ -181,6 +182,7 @@ func TestOperatorsHaveAPortOfTheirOwn(t *testing.T) {
 
 // Stopping over HTTP takes the setting and an admin's token.
 func TestShutdownOverHTTP(t *testing.T) {
+	t.Parallel()
 	const secret = "a secret of the status server's own"
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, experiments("pend00"), map[string]string{"STATUS_SHUTDOWN": "true", "STATUS_SECRET_STATUS": secret})

@@ -47,9 +47,10 @@ var ends = map[string]func(*bench){
 // A restart of a large lab with twenty experiments down tells nothing and writes nothing, and
 // what it shows is true from the first second; what changes meanwhile is told
 // once. RESTART_EXPERIMENTS sets how many there are: what is kept of them is read and
-// written as a whole, so that twice the twenty show what a thousand would.
+// written as a whole, so that thirty show what a thousand would.
 func TestRestartOfALargeLab(t *testing.T) {
-	size, err := strconv.Atoi(cmp.Or(os.Getenv("RESTART_EXPERIMENTS"), "40"))
+	t.Parallel()
+	size, err := strconv.Atoi(cmp.Or(os.Getenv("RESTART_EXPERIMENTS"), "30"))
 	if err != nil || size < 30 || size > 1000 {
 		t.Fatalf("RESTART_EXPERIMENTS: want 30 to 1000, as many as a page lists: %d, %v", size, err)
 	}
@@ -106,6 +107,7 @@ func TestRestartOfALargeLab(t *testing.T) {
 // An experiment that flaps, and one that a person holds, are the same after a
 // restart: quiet and closed, and told once when it settles.
 func TestRestartKeepsFlappingAndHolds(t *testing.T) {
+	t.Parallel()
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, experiments("pend00", "spin30"), inFile(t, map[string]string{"STATUS_QUERY_BOOK_EVERY": "1m"}), func(b *bench) {

@@ -93,6 +93,7 @@ func (b *bench) page() string {
 // said everywhere; what happened is kept and told once when it can be, and after a
 // restart nothing is told again.
 func TestStoreFails(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		fault storeFault
 		words string
@@ -212,7 +213,7 @@ func TestMarksFail(t *testing.T) {
 		s.order(storeFault{marks: true, err: store.ErrFull})
 		b.must(b.lab.Stream("pend00-st-video").Vanish())
 		b.becomes("r-pend00", false, noticed)
-		b.watch(4 * time.Minute) // several times the longest wait between attempts
+		b.watch(2 * time.Minute) // several times the longest wait between attempts
 		b.paceKept(began)
 		b.told(began, "1 new problem: pend00")
 		s.order(storeFault{})
@@ -265,6 +266,7 @@ func TestStoppedWhileStoreFails(t *testing.T) {
 // Real faults of a real file, while the server runs: it watches, books and tells
 // all the same, and a restart tells nothing again.
 func TestStoreFileFails(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		breaks, mends func(t *testing.T, path string)
 	}{
@@ -320,6 +322,7 @@ func TestStoreFileFails(t *testing.T) {
 // bookings are made and readers answered in time, and each change is told once, as
 // soon as it is kept.
 func TestStoreIsSlow(t *testing.T) {
+	t.Parallel()
 	for _, slow := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 20 * time.Second} {
 		t.Run(slow.String(), func(t *testing.T) {
 			failing(t, func(b *bench, s *failingStore) {
@@ -449,6 +452,7 @@ func lockFor(d time.Duration) func(t *testing.T, path string) {
 // Once it is taken away everything moves into a new one, without a restart, and
 // after a restart nothing is told again.
 func TestStoreUnusableAtStart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, experiments("pend00"), inFile(t, nil))
 		if err := os.WriteFile(b.env["STATUS_STORE"], bytes.Repeat([]byte("rubbish\n"), 4096), 0o600); err != nil {

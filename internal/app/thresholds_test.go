@@ -15,6 +15,7 @@ import (
 // with the defaults flapping is told once and quiet follows. The last word is
 // always the truth.
 func TestThirtyToggles(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		env           map[string]string
 		mails, writes int
@@ -23,7 +24,10 @@ func TestThirtyToggles(t *testing.T) {
 		"flapping at once":   {map[string]string{"STATUS_HEALTH_FLAP_EVENTS": "2"}, 3, 2},
 		"slow to believe it": {map[string]string{"STATUS_HEALTH_CONFIRM_UP": "20"}, 2, 2},
 	} {
-		for _, way := range []string{"once a minute", "at random, ends well", "at random, ends unwell"} {
+		for _, way := range []string{"once a minute", "at random, ends unwell"} {
+			if way == "once a minute" && name != "defaults" {
+				continue // which is the kinder of the two: its changes are further apart
+			}
 			t.Run(name+" "+way, func(t *testing.T) {
 				inLab(t, experiments("pend00"), test.env, func(b *bench) {
 					began := time.Now()
@@ -64,6 +68,7 @@ func TestThirtyToggles(t *testing.T) {
 // checks in a row have to agree. A pattern and the frames are as they were at first after
 // four minutes at most, having met in all the ways they do; this goes on for fifteen.
 func TestPausesWithinTheWindow(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		sends, silent time.Duration
 		env           map[string]string
@@ -106,22 +111,22 @@ func TestFiveHundredDown(t *testing.T) {
 		for _, e := range all {
 			b.must(b.lab.Stream(e.Stub + "-st-video").Vanish())
 		}
-		b.wait(noticed + time.Minute)
+		b.wait(noticed + 10*time.Second) // book takes 50 ms a change, eight at a time
 		b.paceKept(began)
 		b.oneMail(began, "500 new problems. 500 problems now, in 500 experiments.", "500 new problems", "500 experiments: 500 unhealthy.")
 		if n := b.writes(began); n != 500 {
 			t.Errorf("book was written %d times, want 500", n)
 		}
-		b.wait(2 * time.Minute)
+		b.wait(time.Minute)
 
 		back := time.Now()
 		for _, e := range all {
 			b.must(b.lab.Stream(e.Stub + "-st-video").Return())
 		}
-		b.wait(time.Minute)
+		b.wait(30 * time.Second)
 		b.paceKept(back)
 		m := b.oneMail(back, "500 ok again. No problem now.", "500 ok again, none left", "500 experiments: 500 healthy.")
-		if !strings.Contains(m.Text, "ok again after 3m ") {
+		if !strings.Contains(m.Text, "ok again after 1m ") {
 			t.Error("the mail doesn't say how long it was")
 		}
 		if n := b.writes(back); n != 500 {

@@ -238,10 +238,8 @@ func TestObservedListOutlivesFaults(t *testing.T) {
 }
 
 // An answer that was asked for earlier and comes later is not taken.
-func TestOlderAnswersAreNotTaken(t *testing.T) {
-	t.Parallel()
-	tb := open(t, newWorld(t).url, desk)
-	tb.visit("")
+func olderAnswersAreNotTaken(t *testing.T, tb *tab) {
+	t.Helper()
 	got := module[[]string](tb, "observing.js", `(async () => {
 		const real = window.fetch;
 		const held = [];
@@ -267,33 +265,13 @@ func TestOlderAnswersAreNotTaken(t *testing.T) {
 	}
 }
 
-// What a source or an observer calls itself stays text.
-func TestObservedNamesStayText(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, someObserving(time.Now()).into)
-	tb := open(t, w.url, desk)
-	for path, place := range map[string]string{"": "#strip", "system": "#observed-rows", "experiment?name=pend31": "#tunnels"} {
-		tb.visit(path)
-		tb.shows(place, `<img src=x onerror="document.title='owned'">`)
-		made := run[[]string](tb, `[...document.querySelectorAll("img, script:not([src]), main script, dialog script, [onerror], [onclick]")].map((e) => e.outerHTML)`)
-		if len(made) > 0 {
-			t.Errorf("%s has made markup of it: %q", path, made)
-		}
-		if title := run[string](tb, "document.title"); title == "owned" {
-			t.Errorf("%s ran it", path)
-		}
-	}
-}
-
 // The page's script says in the strip what the server says: see testdata/observing.json.
-func TestObservingWords(t *testing.T) {
-	t.Parallel()
+func observingWords(t *testing.T, tb *tab) {
+	t.Helper()
 	table, err := os.ReadFile("testdata/observing.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tb := open(t, newWorld(t).url, desk)
-	tb.visit("")
 	run[bool](tb, "(window.table = "+string(table)+", true)")
 	wrong := module[[]string](tb, "observing.js", `(() => {
 		const wrong = [];

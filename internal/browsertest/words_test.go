@@ -5,16 +5,23 @@ import (
 	"testing"
 )
 
-// The page's script says what the server says: see testdata/words.json.
-func TestWords(t *testing.T) {
+// What the page's modules make of facts needs no more than a page that has them.
+func TestModules(t *testing.T) {
 	t.Parallel()
+	tb := open(t, newWorld(t).url, desk)
+	tb.visit("")
+	words(t, tb)
+	observingWords(t, tb)
+	olderAnswersAreNotTaken(t, tb) // last, as it leaves an observer in the page
+}
+
+// The page's script says what the server says: see testdata/words.json.
+func words(t *testing.T, tb *tab) {
+	t.Helper()
 	table, err := os.ReadFile("testdata/words.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
-	tb := open(t, w.url, desk)
-	tb.visit("")
 	run[bool](tb, "(window.table = "+string(table)+", true)")
 	wrong := module[[]string](tb, "words.js", `import(new URL("./time.js", document.querySelector("script[type=module]").src)).then((time) => {
 		const wrong = [];

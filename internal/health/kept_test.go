@@ -113,6 +113,7 @@ func keptInABusyHour(f *testing.F) (kept []string) {
 
 // TestKept is the same with records that look like ours and make no sense together.
 func TestKept(t *testing.T) {
+	t.Parallel()
 	when := rapid.Custom(func(t *rapid.T) time.Time {
 		return rapid.SampledFrom([]time.Time{{}, epoch, epoch.Add(55 * time.Minute), epoch.Add(time.Hour), epoch.Add(48 * time.Hour)}).Draw(t, "when")
 	})

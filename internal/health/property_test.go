@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -23,17 +24,19 @@ import (
 // (-rapid.checks=1000 after a change of the engine, 10000 for a night), and no files in
 // testdata, which is for stories; a failure prints its seed.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "35", "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": "15", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
 	}
+	debug.SetGCPercent(400) // with -race a quarter of the work is to collect garbage
 	os.Exit(m.Run())
 }
 
 // TestProperties plays random scripts in random laboratories and holds the engine,
 // after every step, against what must always be so.
 func TestProperties(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPlay(t)
 		for range rapid.IntRange(1, 25).Draw(t, "acts") {

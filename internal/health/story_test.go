@@ -44,7 +44,9 @@ import (
 //	state                     the snapshot, in short
 //	history                   what was added to the histories of state since the last one
 func TestStories(t *testing.T) {
+	t.Parallel()
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		t.Parallel()
 		w := newWorld()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out, err := command(w, d)

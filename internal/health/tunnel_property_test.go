@@ -37,6 +37,7 @@ type tunnelPlay struct {
 // event changes something, nothing is told twice, and in the end people know what is
 // wrong and book has closed what a required tunnel is missing for, and nothing else.
 func TestTunnelProperties(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := newTunnelPlay(t)
 		for range rapid.IntRange(1, 30).Draw(t, "acts") {

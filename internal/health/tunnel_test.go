@@ -206,6 +206,7 @@ func TestTunnelSnapshots(t *testing.T) {
 // TestKeptTunnels starts engines from records of tunnels that make no sense together:
 // they never panic, show no tunnel twice, and know in the end how their experiments are.
 func TestKeptTunnels(t *testing.T) {
+	t.Parallel()
 	when := rapid.SampledFrom([]time.Time{{}, epoch, epoch.Add(55 * time.Minute), epoch.Add(time.Hour), epoch.Add(48 * time.Hour)})
 	sources, services := rapid.SampledFrom([]string{"leeds", "york", ""}), rapid.SampledFrom([]string{"a", "b", "a/b", ""})
 	tunnel := rapid.Custom(func(t *rapid.T) health.TunnelRecord {

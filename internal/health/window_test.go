@@ -242,6 +242,7 @@ func planned(w health.Window) health.Window {
 // A place's clock, looked at minute by minute, agrees: a time of day is when the clock
 // first shows it, or something later.
 func TestWeeklyWindowsMinuteByMinute(t *testing.T) {
+	t.Parallel()
 	changes := map[string]time.Time{ // near one of the place's clock changes
 		"Europe/London":       time.Date(2027, 3, 28, 0, 0, 0, 0, time.UTC),
 		"Europe/Berlin":       time.Date(2027, 10, 31, 0, 0, 0, 0, time.UTC),

@@ -17,6 +17,7 @@ import (
 )
 
 func TestEveryWayToLogIn(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	every := []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2"}
 	for _, c := range []struct {

@@ -169,6 +169,7 @@ func goldens() map[string]health.Alert {
 }
 
 func TestMailsAreAsTheGoldensShow(t *testing.T) {
+	t.Parallel()
 	for name, a := range goldens() {
 		t.Run(name, func(t *testing.T) {
 			m, err := mustRenderer(t).Render(a, "abc123@lab.example")

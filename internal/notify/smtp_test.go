@@ -121,6 +121,7 @@ var faultStages = []struct {
 }
 
 func TestAHangingServerCostsOneBoundedAttempt(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	for _, kind := range []struct {
 		name string

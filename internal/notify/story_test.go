@@ -14,6 +14,7 @@ import (
 // The whole way: what an outbox holds, through a server that fails at each of
 // its stages for a while, to a mailbox.
 func TestMailSurvivesAServerThatFailsAtAnyStage(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	for _, kind := range []act{{hang: true}, {cut: true}, {reply: "421 back soon"}, {reply: "451 back soon"}} {
 		for _, c := range faultStages {

@@ -147,6 +147,7 @@ func TestTooManyChanges(t *testing.T) {
 // How each subject that there is is now is never lost, nor, where there is room for
 // it, that it has begun.
 func TestManyChangesOfManySubjects(t *testing.T) {
+	t.Parallel()
 	b := newBacklog(false)
 	const most = maxPresent / 5
 	numbered := make([]Subject, maxPresent+most)
@@ -233,6 +234,7 @@ func TestOldChangesExpireWhenTheyAreOvertaken(t *testing.T) {
 }
 
 func TestManyRunsLeaveOnlySoMuch(t *testing.T) {
+	t.Parallel()
 	var k KeptObserver
 	for run := range 9 {
 		r := KeptReport{Key: fmt.Sprintf("AAAAAAAAAAAAAAAAAAAAAAAAA%d-1", run), At: t0}

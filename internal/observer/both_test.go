@@ -3,11 +3,9 @@ package observer_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -296,19 +294,10 @@ func (w *world) faults() (all []string) {
 	return all
 }
 
-// TestMain sets how many of a kind the properties try, enough for every day: there are
-// four worlds in which totals have to agree. -rapid.checks=1000 on the command line
-// tries more.
-func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "30"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
-
 // Whatever is lost, doubled, late, and whoever restarts: in the end what is known is
 // what there was.
 func TestTotalsAgreeInTheEnd(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]observer.Observer{
 		"totals over HTTP":     {Address: "http://" + httpAddr + "/observer/leeds"},
 		"increments over HTTP": {Address: "http://" + httpAddr + "/observer/leeds", ResetTraffic: true},
@@ -346,6 +335,7 @@ func TestTotalsAgreeInTheEnd(t *testing.T) {
 // However long nobody listens, and though most changes of such a time are not told
 // any more, totals and states agree when somebody does again.
 func TestALongOutage(t *testing.T) {
+	t.Parallel()
 	for name, reset := range map[string]bool{"totals": false, "increments": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -599,6 +599,7 @@ func TestObserversThatCannotBeToldAtTheStart(t *testing.T) {
 // What an observer refuses as wrong keeps back nothing else for ever; what it can't
 // take for another reason is not dropped.
 func TestAReportThatIsRefusedForADay(t *testing.T) {
+	t.Parallel()
 	for code, dropped := range map[int]bool{400: true, 413: true, 422: true, 401: false, 503: false} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
@@ -16,6 +18,11 @@ import (
 	"labstatus/internal/health"
 	"labstatus/internal/lab"
 )
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // with -race a quarter of the work is to collect garbage
+	os.Exit(m.Run())
+}
 
 const fakeAddr = "feed.lab:80"
 

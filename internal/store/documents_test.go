@@ -131,17 +131,26 @@ func TestDocumentBounds(t *testing.T) {
 	})
 }
 
-// The largest that is taken comes back as it was.
+// The largest that is taken comes back as it was. A file gets one of that size with
+// STORE_TEST_DOCUMENT_MIB=32.
 func TestLargestDocument(t *testing.T) {
-	s := MustOpen(t, filepath.Join(t.TempDir(), "status.db"), store.Options{})
 	value := make([]byte, 32<<20)
 	copy(value[len(value)-3:], "end")
-	if err := s.PutDocument(t.Context(), "observed", "all", value); err != nil {
-		t.Fatal(err)
-	}
-	all, err := s.Documents(t.Context(), "observed")
-	if err != nil || len(all) != 1 || !bytes.Equal(all["all"], value) {
-		t.Errorf("%d documents, one of %d bytes, %v", len(all), len(all["all"]), err)
+	for name, s := range map[string]store.Store{
+		"memory": MustOpenMemory(t, store.Options{}),
+		"sqlite": MustOpen(t, filepath.Join(t.TempDir(), "status.db"), store.Options{}),
+	} {
+		value := value
+		if name == "sqlite" {
+			value = value[len(value)-volume(t, "STORE_TEST_DOCUMENT_MIB", 4)<<20:]
+		}
+		if err := s.PutDocument(t.Context(), "observed", "all", value); err != nil {
+			t.Fatal(name, err)
+		}
+		all, err := s.Documents(t.Context(), "observed")
+		if err != nil || len(all) != 1 || !bytes.Equal(all["all"], value) {
+			t.Errorf("%s: %d documents, one of %d bytes, %v", name, len(all), len(all["all"]), err)
+		}
 	}
 }
 

@@ -243,6 +243,7 @@ func TestUnreadableRowsAreLeftOut(t *testing.T) {
 
 // What was dropped makes room, on the disk too.
 func TestFileShrinks(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s := MustOpen(t, path, store.Options{KeepMail: time.Hour})
 	for n := range 40 {

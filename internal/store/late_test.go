@@ -29,6 +29,7 @@ func nextTry(t *testing.T, l *store.Late) {
 // A directory that is made late, by a mount for instance: all that was in memory is
 // in the file then, and goes on there.
 func TestLateMovesIntoTheFile(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mount")
 	path := filepath.Join(dir, "state", "status.db")
 	synctest.Test(t, func(t *testing.T) {
@@ -155,6 +156,7 @@ func TestLateJoinsWhatIsThere(t *testing.T) {
 
 // A file that can be opened and not be written is left for later.
 func TestLateLeavesWhatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	MustClose(t, MustOpen(t, path, store.Options{}))
 	synctest.Test(t, func(t *testing.T) {
@@ -181,6 +183,7 @@ func TestLateLeavesWhatCannotBeWritten(t *testing.T) {
 // Nothing that is written around the move gets lost, and readers always find all of
 // it.
 func TestLateIsWrittenToMeanwhile(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
 	path := filepath.Join(dir, "a", "status.db")
 	synctest.Test(t, func(t *testing.T) {

@@ -261,18 +261,31 @@ func MustSQL(tb testing.TB, path, query string, args ...any) {
 }
 
 // MustCount gives the one number a query selects.
-func MustCount(tb testing.TB, path, query string) (n int64) {
+func MustCount(tb testing.TB, path, query string) int64 {
+	tb.Helper()
+	return MustCounts(tb, path, query)[0]
+}
+
+// MustCounts gives the one number that each query selects: to open a database costs
+// more than what most of them ask.
+func MustCounts(tb testing.TB, path string, queries ...string) []int64 {
 	tb.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.QueryRowContext(tb.Context(), query).Scan(&n); err != nil {
-		tb.Fatal(err)
+	found := make([]int64, len(queries))
+	for i, query := range queries {
+		if err := db.QueryRowContext(tb.Context(), query).Scan(&found[i]); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	return n
+	return found
 }
+
+// faults counts what is wrong with a database.
+const faults = `SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'`
 
 // same fails unless got is want, down to the zone of each time.
 func same(tb testing.TB, what string, got, want any) {

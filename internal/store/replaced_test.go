@@ -93,7 +93,7 @@ var stepOne = sync.OnceValues(func() (b []byte, err error) {
 
 // aWhile is how many steps backedUp makes where the log is to be written back on the
 // way and begun anew, several times.
-const aWhile = 40
+const aWhile = 16
 
 // backedUp opens a store that holds step 1 and more, with a backup of it beside it,
 // and goes on to the given step. The log still holds all that has come since the
@@ -113,10 +113,10 @@ func backedUp(t *testing.T, steps int) (s *store.SQLite, backup string, logged *
 	}
 	s = MustOpen(t, path, o)
 	if steps >= aWhile {
-		// After a thousand pages, as usual, it would take ten times as many steps. The mail
+		// After a thousand pages, as usual, it would take some hundred steps. The mail
 		// has the file grow by some pages that the log doesn't hold at the end, and by so few
 		// that SQLite doesn't take the backup for a file that is cut off.
-		if err := s.ExecWriter(t.Context(), `PRAGMA wal_autocheckpoint = 100`); err != nil {
+		if err := s.ExecWriter(t.Context(), `PRAGMA wal_autocheckpoint = 40`); err != nil {
 			t.Fatal(err)
 		}
 		long := mail("long", t0, "a@x")
@@ -136,11 +136,8 @@ func backedUp(t *testing.T, steps int) (s *store.SQLite, backup string, logged *
 func soundAfter(t *testing.T, s *store.SQLite, records int) {
 	t.Helper()
 	MustClose(t, s)
-	if n := MustCount(t, s.Path(), `SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'`); n != 0 {
-		t.Errorf("%d faults in the file", n)
-	}
-	if n := MustCount(t, s.Path(), `SELECT count(*) FROM records`); n != int64(records) {
-		t.Errorf("%d records in the file, want %d", n, records)
+	if n := MustCounts(t, s.Path(), faults, `SELECT count(*) FROM records`); n[0] != 0 || n[1] != int64(records) {
+		t.Errorf("%d faults in the file and %d records, want %d", n[0], n[1], records)
 	}
 	left, err := filepath.Glob(s.Path() + ".rescue*")
 	if err != nil || len(left) > 0 {
@@ -201,10 +198,10 @@ func TestOlderContentsAreNoticed(t *testing.T) {
 // restores nothing, and harms nothing.
 func TestCopiedOverAndMadeUpFor(t *testing.T) {
 	t.Parallel()
-	s, backup, logged := backedUp(t, 10)
+	s, backup, logged := backedUp(t, 4)
 	copyOver(t, s.Path(), backup)
-	MustCommit(t, s, wholeStep(11))
-	if n := wholeStepOf(t, s); n != 11 {
+	MustCommit(t, s, wholeStep(5))
+	if n := wholeStepOf(t, s); n != 5 {
 		t.Errorf("at step %d", n)
 	}
 	if n := len(logged.AllEntries()); n != 0 {
@@ -228,8 +225,8 @@ func TestAPersonsShellIsNoReplacement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _, logged := backedUp(t, 10)
-			for n := 11; n < 14; n++ {
+			s, _, logged := backedUp(t, 4)
+			for n := 5; n < 8; n++ {
 				meddle(t, s.Path())
 				MustCommit(t, s, wholeStep(n))
 				if got := MustKept(t, s).Records[0].Events; got != n {
@@ -275,14 +272,14 @@ func TestOlderVersionsContentsAreNoticed(t *testing.T) {
 	for name, restore := range map[string]func(t *testing.T, path, backup string){"by SQLite": restoreInto, "moved there": moveOver} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _, logged := backedUp(t, 10)
+			s, _, logged := backedUp(t, 4)
 			old := filepath.Join(t.TempDir(), "old.db")
 			store.MakeFirstVersion(t, old)
 			MustSQL(t, old, `INSERT INTO records VALUES ('ancient', 0, '{"name":"ancient"}')`)
 			restore(t, s.Path(), old)
 			var err error
 			for range 3 {
-				if err = s.Commit(t.Context(), wholeStep(11)); errors.Is(err, store.ErrReplaced) {
+				if err = s.Commit(t.Context(), wholeStep(5)); errors.Is(err, store.ErrReplaced) {
 					break
 				}
 			}
@@ -295,10 +292,10 @@ func TestOlderVersionsContentsAreNoticed(t *testing.T) {
 			if n := len(logged.AllEntries()); n != 1 {
 				t.Errorf("said %d times", n)
 			}
-			whole := wholeStep(11)
+			whole := wholeStep(5)
 			whole.Whole = true
 			MustCommit(t, s, whole)
-			MustCommit(t, s, wholeStep(12))
+			MustCommit(t, s, wholeStep(6))
 			soundAfter(t, s, wholeExperiments)
 		})
 	}

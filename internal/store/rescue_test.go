@@ -41,11 +41,8 @@ func holds(t *testing.T, s *store.SQLite, n int) {
 	check(s)
 	MustClose(t, s)
 	check(MustOpen(t, s.Path(), store.Options{}))
-	if n := MustCount(t, s.Path(), `SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'`); n != 0 {
-		t.Errorf("%d faults in the file", n)
-	}
-	if n := MustCount(t, s.Path(), `SELECT auto_vacuum FROM pragma_auto_vacuum`); n != 2 {
-		t.Errorf("auto_vacuum is %d", n)
+	if n := MustCounts(t, s.Path(), faults, `SELECT auto_vacuum FROM pragma_auto_vacuum`); n[0] != 0 || n[1] != 2 {
+		t.Errorf("%d faults in the file, auto_vacuum is %d", n[0], n[1])
 	}
 	for _, left := range []string{".rescue", ".rescue-journal", ".rescue-wal"} {
 		if _, err := os.Stat(s.Path() + left); err == nil {
