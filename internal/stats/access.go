@@ -73,7 +73,28 @@ func NewService(c ServiceConfig) *Service {
 	}
 	// A token is for one host. And a redirected POST arrives as a GET.
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	next := s.client.Transport
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	s.client.Transport = sensible{next}
 	return s
+}
+
+// sensible takes away where an answer points to if that is no URL: net/http would
+// repeat all of it in its error, however long, with what may be secret in it.
+type sensible struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s sensible) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.URL.Parse(resp.Header.Get("Location")); err != nil {
+		resp.Header.Del("Location")
+	}
+	return resp, nil
 }
 
 // String names the service, and shows nothing else.
@@ -196,11 +217,18 @@ func bare(err error) error {
 	return err
 }
 
-// place gives a URL without what may be secret in it.
+// longestPlace is how much of a URL helps anybody, in bytes.
+const longestPlace = 300
+
+// place gives a URL without what may be secret in it, or the beginning of a long one.
 func place(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || raw == "" {
 		return ""
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	if len(text) > longestPlace {
+		text = strings.ToValidUTF8(text[:longestPlace], "") + "…"
+	}
+	return text
 }
