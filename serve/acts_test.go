@@ -76,6 +76,7 @@ func (d *done) nothing() bool { return len(d.acts)+len(d.holds)+len(d.tests) == 
 
 // Only a token that names its owner and carries status:admin changes something.
 func TestWhoMayChange(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	as := func(subject any, scopes ...string) string {
 		c := jwt.MapClaims{"aud": testAudience, "exp": now.Add(time.Hour).Unix(), "scopes": scopes}
@@ -136,6 +137,7 @@ func TestWhoMayChange(t *testing.T) {
 
 // A server without the secret says what would cure it, whoever asks.
 func TestNothingCanBeChangedWithoutASecret(t *testing.T) {
+	t.Parallel()
 	var d done
 	h := newHandler(t, d.into)
 	for _, change := range changes() {
@@ -157,6 +159,7 @@ func TestNothingCanBeChangedWithoutASecret(t *testing.T) {
 
 // Who guesses at the calls that change something has to wait, too.
 func TestGuessersOfChangesWait(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t)
 	for i := range wrongTokens + 1 {
 		w := do(t, h, "POST", basePath+"/mail/test", "Authorization", "Bearer guess")
@@ -214,6 +217,7 @@ func TestActsAreHandedOn(t *testing.T) {
 
 // A new window gets an id of its own.
 func TestNewWindowsHaveIDs(t *testing.T) {
+	t.Parallel()
 	var d done
 	h := newAdminHandler(t, d.into)
 	body := changes()[6].body
@@ -232,6 +236,7 @@ func TestNewWindowsHaveIDs(t *testing.T) {
 // A hold is of all the experiment's resources, or of those that are named; a release
 // is of those that are held.
 func TestHoldsAreHandedOn(t *testing.T) {
+	t.Parallel()
 	two := func(o *Options) {
 		r := healthyReport("both")
 		r.Resources = append(r.Resources, r.Resources[0])
@@ -270,6 +275,7 @@ func TestHoldsAreHandedOn(t *testing.T) {
 
 // What can't be taken is refused with 422 and names the field; nothing is done.
 func TestBadBodies(t *testing.T) {
+	t.Parallel()
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	silence := func(until, reason string) string { return fmt.Sprintf(`{"until":%q,"reason":%q}`, until, reason) }
 	window := func(more string) string {
@@ -357,6 +363,7 @@ func TestBadBodies(t *testing.T) {
 
 // A body has to be said to be JSON.
 func TestBodiesSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	token := "Bearer " + mint(t, ScopeAdmin)
 	h := newAdminHandler(t)
 	w := send(t, h, "PUT", basePath+"/experiments/pend00/hold", `{"reason":"belt"}`, "Authorization", token, "Content-Type", "text/plain")
@@ -372,6 +379,7 @@ func TestBodiesSayWhatTheyAre(t *testing.T) {
 // Refusals of the engine and of book reach who asked, in their words; faults are
 // logged and not told.
 func TestWhatActsMeet(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		what   string
 		err    error
@@ -412,6 +420,7 @@ func TestWhatActsMeet(t *testing.T) {
 // A change that has begun is carried through though whoever asked for it hangs up,
 // and is not waited for without end.
 func TestChangesAreNotLeftHalfDone(t *testing.T) {
+	t.Parallel()
 	look := func(ctx context.Context) error {
 		deadline, ok := ctx.Deadline()
 		if left := time.Until(deadline); ctx.Err() != nil || !ok || left <= 0 || left > answerWithin {
@@ -440,6 +449,7 @@ func TestChangesAreNotLeftHalfDone(t *testing.T) {
 
 // A window shows when it is in force, and when it is next.
 func TestWindowsShowWhen(t *testing.T) {
+	t.Parallel()
 	body := get(t, newHandler(t), basePath+"/maintenance").Body.String()
 	for _, want := range []string{`"active":[{"since":"`, `"next":{"since":"`, `"weekly":{"days":["mon","tue"`} {
 		if !strings.Contains(body, want) {

@@ -24,6 +24,7 @@ func noMoreEvents(context.Context, EventQuery) ([]health.Event, string, error) {
 // A reader that already has the list is told so, in whatever encoding it has it,
 // until a new snapshot comes.
 func TestTagsAndCompression(t *testing.T) {
+	t.Parallel()
 	snap := labSnapshot()
 	h := newHandler(t, func(o *Options) { o.Snapshot = func() *health.Snapshot { return snap } })
 	plain := get(t, h, basePath+"/experiments").Body.Bytes()
@@ -103,6 +104,7 @@ func unpack(t *testing.T, encoding string, packed []byte) []byte {
 
 // Filters pick by state and by text in name, resources and issues.
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for query, want := range map[string]string{
 		"":                        "", // all, checked below
@@ -140,6 +142,7 @@ func TestFilters(t *testing.T) {
 
 // The report says what is known, and admits what isn't.
 func TestReportsTellTheTruth(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for name, want := range map[string]string{
 		"pend00": `{"available":true,"availability_known":true,"stats_known":true,"jump_known":true,"state":"healthy"}`,
@@ -166,6 +169,7 @@ func TestReportsTellTheTruth(t *testing.T) {
 }
 
 func TestEventsAreOldestFirst(t *testing.T) {
+	t.Parallel()
 	var got []struct{ When time.Time }
 	if err := json.Unmarshal(get(t, newHandler(t), basePath+"/experiments/events/pend01").Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -177,6 +181,7 @@ func TestEventsAreOldestFirst(t *testing.T) {
 
 // The page of events passes on what was asked, and the cursor.
 func TestEventPages(t *testing.T) {
+	t.Parallel()
 	var asked EventQuery
 	h := newHandler(t, func(o *Options) {
 		o.FindEvents = func(_ context.Context, q EventQuery) ([]health.Event, string, error) {
@@ -204,6 +209,7 @@ func TestEventPages(t *testing.T) {
 
 // A query's filters are the ones that swagger.yaml promises.
 func TestEventsThatMatch(t *testing.T) {
+	t.Parallel()
 	e := health.Event{Experiment: "Pend00", When: t0, Issues: []string{"missing jump", "Unhealthy Pend00-st-DATA"}}
 	for what, c := range map[string]struct {
 		q    EventQuery
@@ -230,6 +236,7 @@ func TestEventsThatMatch(t *testing.T) {
 
 // Names from outside go out as they came in, and never as markup.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	w := get(t, h, basePath+"/experiments/"+url.PathEscape(hostile))
 	var got struct {
@@ -250,6 +257,7 @@ func TestHostileNames(t *testing.T) {
 }
 
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	var reasons []string
 	h := newHandler(t, func(o *Options) { o.Ready = func() []string { return reasons } })
 	if w := get(t, h, "/healthz"); w.Code != 200 {

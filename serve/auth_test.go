@@ -52,6 +52,7 @@ func signed(t *testing.T, method jwt.SigningMethod, key any, c jwt.MapClaims) st
 }
 
 func TestWhoMayRead(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	good := func() jwt.MapClaims {
 		return jwt.MapClaims{"aud": testAudience, "exp": now.Add(time.Hour).Unix(), "nbf": now.Unix(), "iat": now.Unix(), "scopes": []string{ScopeRead}}
@@ -144,6 +145,7 @@ func TestWhoMayRead(t *testing.T) {
 
 // Who guesses has to wait; others do not, nor does who brings no token at all.
 func TestGuessersWait(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, hook := test.NewNullLogger()
 		auth, err := NewAuth(testSecret, testAudience, log)
@@ -197,6 +199,7 @@ func TestGuessersWait(t *testing.T) {
 // A flood of addresses doesn't fill the memory, and frees no recent guesser while
 // there are forgiven ones to forget.
 func TestLimiterIsBounded(t *testing.T) {
+	t.Parallel()
 	l := newLimiter()
 	for i := range mostClients * 2 {
 		l.spend(fmt.Sprint("client ", i), t0)
@@ -214,6 +217,7 @@ func TestLimiterIsBounded(t *testing.T) {
 }
 
 func TestClientOf(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"192.0.2.1:80", "", "192.0.2.1"},
 		{"192.0.2.1:80", "198.51.100.9", "192.0.2.1"},
@@ -239,6 +243,7 @@ func TestClientOf(t *testing.T) {
 }
 
 func TestMintRefuses(t *testing.T) {
+	t.Parallel()
 	for what, call := range map[string]func() (string, error){
 		"STATUS_SECRET_STATUS": func() (string, error) { return MintToken("", testAudience, "s", []string{ScopeRead}, time.Hour) },
 		"audience":             func() (string, error) { return MintToken(testSecret, "", "s", []string{ScopeRead}, time.Hour) },

@@ -52,6 +52,7 @@ func texts(t *testing.T, document string, known ...string) map[string][]string {
 
 // A badge says the state in words, a mark and a colour; hostile names are text.
 func TestBadges(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	colours := map[string]string{}
 	for name, want := range map[string]string{
@@ -95,6 +96,7 @@ func TestBadges(t *testing.T) {
 }
 
 func TestBadgesOfLongNames(t *testing.T) {
+	t.Parallel()
 	r := healthyReport(strings.Repeat("ö", 300))
 	svg := string(badge(r))
 	found := texts(t, svg, "svg", "title", "rect", "path", "g", "text")
@@ -109,6 +111,7 @@ func TestBadgesOfLongNames(t *testing.T) {
 
 // The feed is Atom as RFC 4287 wants it; hostile names are text; ids stay as they are.
 func TestFeed(t *testing.T) {
+	t.Parallel()
 	events := append(labEvents(hostile), labEvents("pend01")...)
 	events = append(events, health.Event{Experiment: "a b&c", When: t0, Healthy: true, Issues: []string{"unhealthy a-st-log"}})
 	var asked EventQuery

@@ -251,6 +251,7 @@ var absentTimes = []string{"0001-01-01", ":null"}
 
 // The check above must be able to fail.
 func TestStrictRefusesWhatIsNotPromised(t *testing.T) {
+	t.Parallel()
 	schema := contract(t).Definitions["Error"]
 	strict(&schema)
 	for _, bad := range []map[string]any{
@@ -266,6 +267,7 @@ func TestStrictRefusesWhatIsNotPromised(t *testing.T) {
 
 // What was generated belongs to this swagger.yaml.
 func TestGeneratedFromThisContract(t *testing.T) {
+	t.Parallel()
 	doc, err := loads.Spec("../swagger.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +286,7 @@ func TestGeneratedFromThisContract(t *testing.T) {
 // A page written for the upstream server finds every key that it knows, with a
 // value of the same type.
 func TestUpstreamPagesStillWork(t *testing.T) {
+	t.Parallel()
 	raw, err := os.ReadFile("testdata/upstream-report.json")
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 // Whatever goes wrong is said in the error form, with the right status, and names
 // what was at fault.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("read events: secret path /var/lib")
 	with := func(change ...func(*Options)) func() http.Handler {
 		return sync.OnceValue(func() http.Handler { return newHandler(t, change...) })
@@ -136,6 +137,7 @@ func TestErrors(t *testing.T) {
 
 // A fault of ours is one line in the log, with its stack, and never half an answer.
 func TestPanicIsLogged(t *testing.T) {
+	t.Parallel()
 	log, hook := test.NewNullLogger()
 	h := newHandler(t, func(o *Options) {
 		o.Log = log
@@ -164,6 +166,7 @@ func TestPanicIsLogged(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
 	_, err := New(Options{})
 	for _, field := range []string{"Snapshot", "Events", "FindEvents", "History", "Uptime", "Audit", "Mails", "Mail", "Act", "Hold", "TestMail", "Live", "System", "Ready", "Log"} {
 		if err == nil || !strings.Contains(err.Error(), "Options."+field) {

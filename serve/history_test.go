@@ -10,6 +10,7 @@ import (
 
 // What is asked for is the last seven days, or as far as is said and has happened.
 func TestWhichHistory(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // it is 2000-01-01T00:00:00Z
 		now := time.Now().UTC()
 		for query, want := range map[string][2]time.Time{
@@ -85,6 +86,7 @@ func TestHistoryTellsTheTruth(t *testing.T) {
 
 // Each report tells the last day's uptime, where it is known.
 func TestReportsHaveUptime(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for name, want := range map[string]any{"pend00": 0.987654, "spin30": nil} {
 		var got map[string]any

@@ -15,6 +15,7 @@ import (
 // A reader is greeted, and then told what changes: each experiment whole, and no
 // other.
 func TestLiveTellsWhatChanges(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		if got := said(t, r.everything()); got != "hello, system" {
@@ -50,6 +51,7 @@ func TestLiveTellsWhatChanges(t *testing.T) {
 
 // Every message is what swagger.yaml promises.
 func TestLiveKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	definitions := contract(t).Definitions
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("another-run-7")
@@ -83,6 +85,7 @@ func TestLiveKeepsTheContract(t *testing.T) {
 // However often the loop turns, readers hear of experiments at most every 200 ms,
 // and of the latest that is known; the first change is told at once.
 func TestLiveIsCalm(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		time.Sleep(time.Second)
@@ -171,6 +174,7 @@ func TestLiveSplitsLongLists(t *testing.T) {
 // A reader that comes back gets what it missed; where that isn't known any more it
 // is told to begin anew.
 func TestLiveResumes(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		hello := r.everything()[0]
@@ -229,6 +233,7 @@ func TestLiveResumes(t *testing.T) {
 
 // The log is bounded in bytes as well.
 func TestLiveLogIsBounded(t *testing.T) {
+	t.Parallel()
 	var g liveLog
 	g.next, g.changed = 1, make(chan struct{})
 	const rounds = 20               // more than it may hold
@@ -251,6 +256,7 @@ func TestLiveLogIsBounded(t *testing.T) {
 // The server's limits on requests don't end a stream, and silence never lasts longer
 // than 15 seconds.
 func TestLiveLastsAndBeats(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		last := time.Now()
@@ -280,6 +286,7 @@ func TestLiveLastsAndBeats(t *testing.T) {
 // How the server is doing is told within a second of its change, at most once a
 // second, and not because of what changes all the time.
 func TestLiveTellsTheSystem(t *testing.T) {
+	t.Parallel()
 	var reads, queued atomic.Int64
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
@@ -352,6 +359,7 @@ func TestLiveStops(t *testing.T) {
 
 // There is room for a thousand readers, and again when one has left.
 func TestLiveHasRoomForSome(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		w.live.log.mu.Lock()
@@ -409,6 +417,7 @@ func TestLiveCutsOffTheSlow(t *testing.T) {
 
 // One that reads, but not fast enough for all there is, is let go and begins anew.
 func TestLiveLetsGoOfWhoFallsBehind(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		at, _, err := w.live.log.join("", w.live.latest.Load)
 		if err != nil {
@@ -433,6 +442,7 @@ func TestLiveLetsGoOfWhoFallsBehind(t *testing.T) {
 // While nobody reads nothing is worded. Who comes back soon has missed nothing; later
 // it begins anew.
 func TestLiveSleepsWhileNobodyReads(t *testing.T) {
+	t.Parallel()
 	var worded atomic.Int64
 	inLiveWorld(t, func(w *liveWorld) {
 		w.change("expt000000")
@@ -475,6 +485,7 @@ func TestLiveSleepsWhileNobodyReads(t *testing.T) {
 
 // A fault in wording a message ends no server: it is logged, and readers begin anew.
 func TestLiveSurvivesAFault(t *testing.T) {
+	t.Parallel()
 	var broken atomic.Bool
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
@@ -509,6 +520,7 @@ func TestLiveSurvivesAFault(t *testing.T) {
 // Events that pile up faster than they can be told are not kept for ever: readers
 // begin anew.
 func TestLiveEventsAreBounded(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		r := w.follow("")
 		r.everything()
@@ -566,6 +578,7 @@ func TestLiveIsCompressed(t *testing.T) {
 
 // HEAD tells what would come, and what an EventSource asks for is served.
 func TestLiveHead(t *testing.T) {
+	t.Parallel()
 	inLiveWorld(t, func(w *liveWorld) {
 		answer, err := w.client.Head("http://status.lab" + basePath + "/events/live")
 		if err != nil {
@@ -581,6 +594,7 @@ func TestLiveHead(t *testing.T) {
 
 // Following is reading: where that takes a token, so does this.
 func TestLiveTakesATokenToo(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t, func(o *Options) { o.ReadAuth = o.AdminAuth })
 	if w := get(t, h, basePath+"/events/live"); w.Code != 401 {
 		t.Errorf("without a token: %d", w.Code)
@@ -602,6 +616,7 @@ func TestLiveTakesATokenToo(t *testing.T) {
 
 // The loop may publish before anybody listens, and nothing at all.
 func TestLivePublishNeverWaits(t *testing.T) {
+	t.Parallel()
 	l := NewLive()
 	l.Publish(nil, nil)
 	for range 100 {

@@ -18,6 +18,7 @@ import (
 // Readers and snapshots don't wait for each other, and a reader gets one snapshot
 // or the other, never a mixture, never an older one than it had.
 func TestReadersWhileSnapshotsChange(t *testing.T) {
+	t.Parallel()
 	const experiments, versions, readers = 20, 60, 4
 	// Every experiment of a snapshot has its version as number of events.
 	made := func(version uint64) *health.Snapshot {
@@ -77,6 +78,7 @@ func TestReadersWhileSnapshotsChange(t *testing.T) {
 // Servers of one process share what is compiled in: none of them changes it, neither
 // when it is made nor when it answers. It is the race detector that finds out.
 func TestServersOfOneProcess(t *testing.T) {
+	t.Parallel()
 	targets := []string{
 		"/", "/system", "/experiment?name=pend00", "/overview.json", basePath + "/swagger.json",
 		basePath + "/experiments?state=healthy", basePath + "/events?limit=5", basePath + "/experiments/pend00/history",
@@ -98,6 +100,7 @@ func TestServersOfOneProcess(t *testing.T) {
 // A reader that took its snapshot just before a newer one came doesn't bring the
 // older list back.
 func TestListingNeverGoesBack(t *testing.T) {
+	t.Parallel()
 	var l listings
 	older, newer := bigSnapshot(1, 1), bigSnapshot(2, 2)
 	first := l.of(newer)
@@ -109,6 +112,7 @@ func TestListingNeverGoesBack(t *testing.T) {
 
 // A client that sends nothing, too slowly or too much is let go.
 func TestServerHasLimits(t *testing.T) {
+	t.Parallel()
 	log, hook := test.NewNullLogger()
 	s := NewServer(newHandler(t), log)
 	for what, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout} {

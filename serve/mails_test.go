@@ -16,6 +16,7 @@ const mailPath = basePath + "/mails/abc123@lab.example"
 
 // A mail is shown as it was sent, to those who may change something.
 func TestMailsAreShownWhole(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t)
 	admin := "Bearer " + mint(t, ScopeAdmin)
 	var m struct {
@@ -58,6 +59,7 @@ func TestMailsAreShownWhole(t *testing.T) {
 
 // Others see neither names nor addresses of people, wherever they stand.
 func TestAddressesAreMasked(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t)
 	for _, target := range []string{mailPath, basePath + "/mails", "/mail.html?id=abc123@lab.example", basePath + "/system"} {
 		for what, headers := range map[string][]string{
@@ -106,6 +108,7 @@ func TestAddressesAreMasked(t *testing.T) {
 
 // Settings are for those who could change them.
 func TestSettingsAreForAdmins(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t)
 	if body := get(t, h, basePath+"/system").Body.String(); strings.Contains(body, "settings") {
 		t.Errorf("anybody sees settings: %s", body)
@@ -119,6 +122,7 @@ func TestSettingsAreForAdmins(t *testing.T) {
 // The HTML part stands alone: it can run nothing and load nothing, and only our page
 // frames it. The page in turn frames nothing else.
 func TestMailFrame(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	w := get(t, h, "/mail.html?id=abc123@lab.example")
 	for header, want := range map[string]string{
@@ -144,6 +148,7 @@ func TestMailFrame(t *testing.T) {
 
 // Where reading takes a token, a frame takes a ticket, which is for one mail and ends.
 func TestTickets(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newAdminHandler(t, func(o *Options) { o.ReadAuth = o.AdminAuth })
 		linkFor := func(scope string) string {
@@ -188,6 +193,7 @@ func TestTickets(t *testing.T) {
 
 // Mails of any form are read as far as can be.
 func TestMailParts(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct{ raw, text, html, fault string }{
 		"text alone":                {"Subject: x\r\n\r\nhello\r\nyou\r\n", "hello\nyou\n", "", ""},
 		"HTML alone":                {"Content-Type: text/html\r\n\r\n<p>", "", "<p>", ""},
@@ -224,6 +230,7 @@ func nested(depth int) string {
 
 // A mail without an HTML part has no frame.
 func TestMailWithoutHTML(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t, func(o *Options) {
 		o.Mail = func(context.Context, string) (health.Mail, error) {
 			return health.Mail{ID: "1@lab", At: t0, Raw: []byte("Subject: x\r\n\r\nhello")}, nil

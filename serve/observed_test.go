@@ -11,6 +11,7 @@ import (
 )
 
 func TestObservedIsFiltered(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for query, want := range map[string]string{
 		"":                               "6: \"",
@@ -62,6 +63,7 @@ func TestObservedIsFiltered(t *testing.T) {
 
 // Who doesn't say how many they want is given a thousand, with the number of all.
 func TestObservedIsNotAllAtOnce(t *testing.T) {
+	t.Parallel()
 	all := manyObserved(1001)
 	h := newHandler(t, func(o *Options) { o.Observed = func() []ObservedInfo { return all } })
 	for query, want := range map[string]int{"": 1000, "?limit=20000": 1001} {
@@ -74,6 +76,7 @@ func TestObservedIsNotAllAtOnce(t *testing.T) {
 
 // Each source is counted by state, with what came last.
 func TestObservedIsCounted(t *testing.T) {
+	t.Parallel()
 	body := get(t, newHandler(t), basePath+"/observed?limit=0").Body.String()
 	for _, want := range []string{
 		`{"closed":0,"failed":1,"last_at":"2025-03-04T05:06:08.123Z","ready":1,"running":0,"source":"leeds","subjects":3,"unsaid":1}`,
@@ -102,6 +105,7 @@ func sorted(t *testing.T, text string) string {
 
 // Counts are whole, however large.
 func TestLargestCounts(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t, func(o *Options) {
 		o.Observed = func() []ObservedInfo {
 			return []ObservedInfo{{Source: "s", InputBytes: math.MaxUint64, TotalConns: math.MaxUint64}}
@@ -117,6 +121,7 @@ func TestLargestCounts(t *testing.T) {
 
 // What is reported is asked for once a second at most, whoever wants to know.
 func TestObservedIsKeptForASecond(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		h := newHandler(t, func(o *Options) {

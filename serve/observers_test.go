@@ -25,6 +25,7 @@ func (r *recorded) into(o *Options) {
 
 // Only an administrator changes observers, and nobody without a secret on the server.
 func TestWhoMayChangeObservers(t *testing.T) {
+	t.Parallel()
 	var r recorded
 	open, guarded := newHandler(t, r.into), newAdminHandler(t, r.into)
 	for _, c := range []struct {
@@ -64,6 +65,7 @@ func TestWhoMayChangeObservers(t *testing.T) {
 
 // No token is ever answered, and addresses whole only to administrators.
 func TestObserversKeepTheirSecrets(t *testing.T) {
+	t.Parallel()
 	h := newAdminHandler(t)
 	for _, target := range []string{"/observers", "/observers/collector"} {
 		public := get(t, h, basePath+target)
@@ -97,6 +99,7 @@ func TestObserversKeepTheirSecrets(t *testing.T) {
 // Who may only read asks as often as they like: nothing is held against them, nor
 // against others at their address.
 func TestReadersAreNoGuessers(t *testing.T) {
+	t.Parallel()
 	log, hook := test.NewNullLogger()
 	auth, err := NewAuth(testSecret, testAudience, log)
 	if err != nil {
@@ -125,6 +128,7 @@ func TestReadersAreNoGuessers(t *testing.T) {
 
 // On a server that is closed to strangers, these calls are.
 func TestObserversOfClosedServers(t *testing.T) {
+	t.Parallel()
 	log, _ := test.NewNullLogger()
 	auth, err := NewAuth(testSecret, testAudience, log)
 	if err != nil {
@@ -143,6 +147,7 @@ func TestObserversOfClosedServers(t *testing.T) {
 
 // What is asked for is handed on as it was written; the name comes from the path.
 func TestObserversAreHandedOn(t *testing.T) {
+	t.Parallel()
 	const tls = `"tls":{"server_name":"s","insecure":true,"ca":"-----BEGIN\r\nCERTIFICATE-----"}`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"POST", "/observers", `{"name":"x","type":"grpc","address":" h:1","token":"t","timeout":"1s","period":"2s","reset_traffic":true}`,
@@ -180,6 +185,7 @@ func TestObserversAreHandedOn(t *testing.T) {
 
 // What an administrator got can be sent back as it is.
 func TestObserverCanBeSentBack(t *testing.T) {
+	t.Parallel()
 	var r recorded
 	h := newAdminHandler(t, r.into)
 	admin := []string{"Authorization", "Bearer " + mint(t, ScopeAdmin)}
@@ -199,6 +205,7 @@ func TestObserverCanBeSentBack(t *testing.T) {
 
 // What can't be done is refused, naming the field, and nothing is changed.
 func TestBadObservers(t *testing.T) {
+	t.Parallel()
 	var r recorded
 	h := newAdminHandler(t, r.into)
 	const post, collector = "/observers", "/observers/collector"
@@ -266,6 +273,7 @@ func TestBadObservers(t *testing.T) {
 // Refusals reach who asked, with the field; each change is one line in the log that
 // says who, and holds nothing secret.
 func TestWhatChangesOfObserversMeet(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		what   string
 		err    error
@@ -312,6 +320,7 @@ func TestWhatChangesOfObserversMeet(t *testing.T) {
 
 // A change that has begun is carried through though whoever asked for it hangs up.
 func TestObserversAreNotLeftHalfChanged(t *testing.T) {
+	t.Parallel()
 	look := func(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || !ok || time.Until(deadline) > answerWithin {
 			return fmt.Errorf("ended: %v, until %v", ctx.Err(), deadline)
@@ -339,6 +348,7 @@ func TestObserversAreNotLeftHalfChanged(t *testing.T) {
 
 // Whoever sets one of the functions sets them all.
 func TestObserverOptionsAreChecked(t *testing.T) {
+	t.Parallel()
 	_, err := New(Options{Observers: func() []ObserverInfo { return nil }})
 	for _, field := range []string{"AddObserver", "ChangeObserver", "RemoveObserver"} {
 		if err == nil || !strings.Contains(err.Error(), "Options."+field) {

@@ -11,6 +11,7 @@ import (
 // What a page is made of has an address that changes with its content, so browsers
 // keep it for good; all that its script needs is named, to be fetched at once.
 func TestAssets(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	page := get(t, h, "/").Body.String()
 	found := regexp.MustCompile(`(?:href|src)="(assets/[0-9a-f]{12}/([a-z]+\.(?:css|js|svg)))"`).FindAllStringSubmatch(page, -1)
@@ -38,6 +39,7 @@ func TestAssets(t *testing.T) {
 }
 
 func TestAssetsOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	read := func(files map[string]string) *assets {
 		t.Helper()
 		fs := fstest.MapFS{}

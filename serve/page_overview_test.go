@@ -9,6 +9,7 @@ import (
 
 // The overview's list says of every experiment what its report says, only less.
 func TestOverviewList(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	var list struct {
 		Version     uint64

@@ -23,6 +23,7 @@ func words(page string) string {
 
 // The front page says what is wrong first, in plain words, before any script runs.
 func TestFrontPage(t *testing.T) {
+	t.Parallel()
 	w := get(t, newHandler(t), "/")
 	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %s", w.Code, w.Header())
@@ -56,6 +57,7 @@ func TestFrontPage(t *testing.T) {
 // Ten thousand experiments are not sent with the page: what is wrong is, and the
 // script fetches the rest.
 func TestFrontPageStaysSmall(t *testing.T) {
+	t.Parallel()
 	snap := bigSnapshot(10_000, 1)
 	for i, r := range snap.Experiments {
 		if i%10 == 0 {
@@ -77,6 +79,7 @@ func TestFrontPageStaysSmall(t *testing.T) {
 }
 
 func TestFrontPageFilters(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	page := get(t, h, "/?state=healthy&q=pend").Body.String()
 	for name, want := range map[string]bool{"pend00": true, "pend01": false, "pend02": true, "trus05": false} {
@@ -96,6 +99,7 @@ func TestFrontPageFilters(t *testing.T) {
 }
 
 func TestExperimentPage(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	text := words(get(t, h, "/experiment?name=pend01").Body.String())
 	for _, want := range []string{
@@ -144,6 +148,7 @@ func TestExperimentPage(t *testing.T) {
 
 // The other pages tell what can be told without script, and where the rest is.
 func TestOtherPages(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for target, says := range map[string]string{
 		"/events":      "2025-03-04 05:07:07 pend01 unhealthy missing required pend01-st-video",
@@ -173,6 +178,7 @@ func TestOtherPages(t *testing.T) {
 // Where reading takes a token, a page comes to everybody, with nothing in it; a
 // token that is sent has to be right.
 func TestClosedPages(t *testing.T) {
+	t.Parallel()
 	log, _ := test.NewNullLogger()
 	auth, err := NewAuth(testSecret, testAudience, log)
 	if err != nil {
@@ -205,6 +211,7 @@ func TestClosedPages(t *testing.T) {
 // Whatever an experiment calls itself stays text, on a page that runs nothing of
 // others and works under any address.
 func TestPagesAreSafe(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t)
 	for _, target := range []string{
 		"/", "/events", "/mails", "/system", "/maintenance", "/board", "/?q=" + url.QueryEscape(hostile) + "&state=" + url.QueryEscape(hostile),

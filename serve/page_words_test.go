@@ -12,6 +12,7 @@ import (
 // What the server says on a page is what the page's script says when it takes over:
 // both are tried with one table, the script in internal/browsertest.
 func TestWords(t *testing.T) {
+	t.Parallel()
 	raw, err := os.ReadFile("../internal/browsertest/testdata/words.json")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +79,7 @@ func TestWords(t *testing.T) {
 }
 
 func TestBookingPartlyKnown(t *testing.T) {
+	t.Parallel()
 	r := &health.Report{Resources: []health.ResourceReport{{Name: "r-a"}, {Name: "r-b", Known: true, Available: true}}}
 	if b := bookingOf(r); b.known || !b.available {
 		t.Errorf("one of two known and available: %+v", b)

@@ -12,6 +12,7 @@ import (
 
 // Tunnels, their issues and their events keep the contract, too.
 func TestTunnelsKeepTheContract(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t, tunnelled, func(o *Options) {
 		o.Events = func(_ context.Context, name string) ([]health.Event, error) {
 			return []health.Event{{Experiment: name, When: t0, TunnelOK: map[string]bool{"leeds/tunnel-pend01": false}}}, nil
@@ -34,6 +35,7 @@ func TestTunnelsKeepTheContract(t *testing.T) {
 
 // Each issue says since when, in the order of the texts, which stay as they were.
 func TestIssuesSaySince(t *testing.T) {
+	t.Parallel()
 	var got struct {
 		Issues  []string
 		Details []struct{ Code, Subject, Text, Since string } `json:"issue_details"`
@@ -63,6 +65,7 @@ func TestIssuesSaySince(t *testing.T) {
 
 // The overview gets the tunnels that aren't well, of experiments that aren't.
 func TestOverviewHasTunnelsInTrouble(t *testing.T) {
+	t.Parallel()
 	body := get(t, newHandler(t, tunnelled), "/overview.json").Body.String()
 	for _, name := range []string{"leeds/silent", "leeds/tunnel-pend01", "leeds/tunnel-pend01/anna"} {
 		if !strings.Contains(body, `"name":"`+name+`"`) {
@@ -76,6 +79,7 @@ func TestOverviewHasTunnelsInTrouble(t *testing.T) {
 
 // Without script the page tells of tunnels too, and of who is told.
 func TestPagesTellOfTunnels(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t, tunnelled)
 	text := words(get(t, h, "/experiment?name=pend01").Body.String())
 	for _, want := range []string{
@@ -108,6 +112,7 @@ func TestPagesTellOfTunnels(t *testing.T) {
 // The system's page as it comes has who is told and who reports, without what may be
 // secret in an address.
 func TestSystemPageTellsOfObservers(t *testing.T) {
+	t.Parallel()
 	page := get(t, newHandler(t), "/system").Body.String()
 	text := words(page)
 	at := 0
@@ -128,6 +133,7 @@ func TestSystemPageTellsOfObservers(t *testing.T) {
 
 // Whatever a source calls itself stays text.
 func TestTunnelsAreSafe(t *testing.T) {
+	t.Parallel()
 	h := newHandler(t, tunnelled)
 	for _, target := range []string{"/", "/system", "/experiment?name=pend01", "/experiment?name=" + url.QueryEscape(hostile)} {
 		page := strings.ToLower(get(t, h, target).Body.String())

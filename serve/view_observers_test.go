@@ -10,6 +10,7 @@ import (
 // The strip says on the server's pages what their script says: both are tried with
 // one table, the script in internal/browsertest.
 func TestObservingWords(t *testing.T) {
+	t.Parallel()
 	raw, err := os.ReadFile("../internal/browsertest/testdata/observing.json")
 	if err != nil {
 		t.Fatal(err)

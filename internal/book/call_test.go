@@ -92,6 +92,7 @@ func TestConnections(t *testing.T) {
 }
 
 func TestWhatIsSent(t *testing.T) {
+	t.Parallel()
 	type seen struct{ method, uri, auth string }
 	record := func(t *testing.T) (*Client, *seen) {
 		last := new(seen)

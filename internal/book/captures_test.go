@@ -87,6 +87,7 @@ func ask(ctx context.Context, c *Client, method, path string) string {
 // TestCaptures proves that every answer a real book was seen to give is
 // understood, and each refusal says what to do.
 func TestCaptures(t *testing.T) {
+	t.Parallel()
 	const (
 		refused  = "read the manifest: book answered 500 Internal Server Error "
 		proxy    = ": our Authorization header did not arrive as we sent it: look for a proxy that changes or drops it"
@@ -153,6 +154,7 @@ func TestCaptures(t *testing.T) {
 
 // TestProxies is about answers that are not book's own.
 func TestProxies(t *testing.T) {
+	t.Parallel()
 	const put, one, all = "PUT /admin/resources/r-pend00?available=true", "GET /admin/resources/r-pend00", "GET /admin/resources"
 	for _, c := range []struct {
 		about  string

@@ -8,6 +8,7 @@ import (
 )
 
 func TestStatusErrorIsATypedOne(t *testing.T) {
+	t.Parallel()
 	bubble(t, "fields", func(t *testing.T) {
 		c := newTestClient(t, serveHTTP(t, respond(422, nil, `{"code":602,"message":"reason in query is required"}`)))
 		err := c.SetAvailability(t.Context(), "r-pend00", false, "x")
@@ -20,6 +21,7 @@ func TestStatusErrorIsATypedOne(t *testing.T) {
 }
 
 func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
 	bubble(t, "in any way of printing a client", func(t *testing.T) {
 		c := newTestClient(t, serveHTTP(t, respond(200, nil, `{}`)))
 		if _, _, err := c.Manifest(t.Context()); err != nil {
@@ -33,6 +35,7 @@ func TestNoSecretIsShown(t *testing.T) {
 }
 
 func TestNewClientRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ api, secret, want string }{
 		{"lab.test/book", "s", `read book's address: "lab.test/book" is not http://host/path or https://host/path`},
 		{"ftp://lab.test/book", "s", `read book's address: "ftp://lab.test/book" is not http://host/path or https://host/path`},
@@ -46,6 +49,7 @@ func TestNewClientRefuses(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		about string
 		book  func() *fakeBook

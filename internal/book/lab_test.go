@@ -51,6 +51,7 @@ func newLabBench(t *testing.T, o KeeperOptions) (*lab.Lab, *lab.Network, *bench)
 
 // TestLab is a day at the booking office.
 func TestLab(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, network, s := newLabBench(t, KeeperOptions{QueryEvery: 15 * time.Minute})
 		book := l.Service(lab.Book)
@@ -135,6 +136,7 @@ func TestLab(t *testing.T) {
 }
 
 func TestLabCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, network, _ := newLabBench(t, KeeperOptions{})
 		check := func(secret, audience string) (Finding, error) {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDecodeManifest(t *testing.T) {
+	t.Parallel()
 	pend := health.Resource{Name: "r-pend00", Stub: "pend00", Required: []string{"pend00-st-data", "pend00-st-video"}}
 	leftOut := func(name, why string) string {
 		return fmt.Sprintf("resource %q in book's manifest is left out: %s", name, why)
@@ -50,6 +51,7 @@ func TestDecodeManifest(t *testing.T) {
 }
 
 func TestDecodeManifestRefuses(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{"", "[]", `"x"`, "7", "{", `{"a"`, `{"a":`, `{"a":{}`, `{"a":{},`, `{} {}`, `{}x`, `{"a" {}}`, "nul", `{"a":{"topic_stub":"x"}]`} {
 		if resources, _, err := decodeManifest(strings.NewReader(body)); err == nil {
 			t.Errorf("%s was taken for a manifest of %v", body, resources)
@@ -58,6 +60,7 @@ func TestDecodeManifestRefuses(t *testing.T) {
 }
 
 func TestManyWarningsAreCutShort(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	for i := range 50 {
 		fmt.Fprintf(&b, `,"r%02d":{}`, i)

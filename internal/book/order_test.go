@@ -11,6 +11,7 @@ import (
 )
 
 func TestSetForAPerson(t *testing.T) {
+	t.Parallel()
 	const words = "being rewired (anna)"
 	bubble(t, "book is told, read again, and the engine hears of it", func(t *testing.T) {
 		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{})

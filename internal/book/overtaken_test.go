@@ -9,6 +9,7 @@ import (
 )
 
 func TestHolds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		about    string
 		reason   string
@@ -62,6 +63,7 @@ func TestHolds(t *testing.T) {
 }
 
 func TestOvertaken(t *testing.T) {
+	t.Parallel()
 	down := func(w http.ResponseWriter, r *http.Request, _ string, _ int) bool {
 		w.WriteHeader(http.StatusBadGateway)
 		return true

@@ -9,6 +9,7 @@ import (
 )
 
 func TestManifestQueries(t *testing.T) {
+	t.Parallel()
 	bubble(t, "at start, then at its cadence, with everything read each time", func(t *testing.T) {
 		s := newBench(t, newFakeBook("r-pend01", "r-pend00"), KeeperOptions{QueryEvery: 15 * time.Minute})
 		settle(46 * time.Minute)

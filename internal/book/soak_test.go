@@ -18,6 +18,7 @@ import (
 // last posted of it is what book has. BOOK_TEST_SEEDS says how many such stories are
 // told; in one there are a thousand calls, dozens with each fault.
 func TestWhateverHappens(t *testing.T) {
+	t.Parallel()
 	seeds, err := strconv.ParseUint(cmp.Or(os.Getenv("BOOK_TEST_SEEDS"), "1"), 10, 32)
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func (w *ways) dial(how string) func(context.Context, string, string) (net.Conn,
 // Which way a call takes, and what arrives there. Whoever answers here speaks
 // plain HTTP: what a TLS dialer gives is encrypted already.
 func TestTheWayOfACall(t *testing.T) {
+	t.Parallel()
 	proxy := func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy.test:3128") }
 	unless := func(host string) func(*http.Request) (*url.URL, error) {
 		return func(r *http.Request) (*url.URL, error) {
@@ -85,6 +86,7 @@ func TestTheWayOfACall(t *testing.T) {
 }
 
 func TestNoProxyIsUsedUnasked(t *testing.T) {
+	t.Parallel()
 	client, err := NewClient(Options{API: testAudience, Secret: testSecret})
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +118,7 @@ func (w *watched) CloseIdleConnections() {
 }
 
 func TestCallsCanBeWatched(t *testing.T) {
+	t.Parallel()
 	bubble(t, "each of them, and the end", func(t *testing.T) {
 		var w *watched
 		client, err := NewClient(Options{

@@ -9,6 +9,7 @@ import (
 )
 
 func TestActsAreWordedForPeople(t *testing.T) {
+	t.Parallel()
 	once := &health.Window{Names: []string{"pend*", "spin30", "spin31", "trus05", "trus06"}, From: epoch, Until: epoch.Add(90 * time.Minute), Bookings: health.BookingsClose}
 	weekly := lectures()
 	weekly.Weekly.Days, weekly.Until = []string{"fri", "mon"}, epoch.Add(1000*time.Hour)
@@ -53,6 +54,7 @@ func TestActsAreWordedForPeople(t *testing.T) {
 
 // Whatever a person's reason says, book's answer is read as that person's hold.
 func TestAReasonForAHoldIsAPersons(t *testing.T) {
+	t.Parallel()
 	for reason, want := range map[string]string{
 		"lens is being cleaned":            "lens is being cleaned (anna)",
 		"two\r\nlines":                     "two lines (anna)",

@@ -26,6 +26,7 @@ func repeat(n int, d time.Duration) []time.Duration {
 }
 
 func TestCadenceValue(t *testing.T) {
+	t.Parallel()
 	t0 := time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)
 	s := time.Second
 	for _, c := range []struct {
@@ -56,6 +57,7 @@ func TestCadenceValue(t *testing.T) {
 }
 
 func TestCadenceWindow(t *testing.T) {
+	t.Parallel()
 	t0 := time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)
 	const s = time.Second
 	var c health.Cadence
@@ -103,6 +105,7 @@ func TestCadenceWindow(t *testing.T) {
 }
 
 func TestCadenceSeed(t *testing.T) {
+	t.Parallel()
 	t0 := time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)
 	var c health.Cadence
 	c.Seed(-time.Second)

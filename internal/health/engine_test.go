@@ -60,6 +60,7 @@ func troubled(t testing.TB, begin time.Time) (*world, string) {
 // A time that carries the process' own clock and one that has lost it, as after a
 // journey through a codec, are the same to the engine.
 func TestTimesWithAndWithoutMonotonicClock(t *testing.T) {
+	t.Parallel()
 	carries := time.Now().Truncate(0).Add(-time.Hour)
 	_, plain := troubled(t, carries)
 	_, own := troubled(t, time.Now().Add(time.Until(carries)))
@@ -81,6 +82,7 @@ func TestTimesWithAndWithoutMonotonicClock(t *testing.T) {
 // Inputs that come some milliseconds out of order, as they do from several
 // goroutines, are no news.
 func TestSlightlyOutOfOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	w.addResource("r-pend00", "pend00", "st-data")
 	w.connect("pend00-st-data")
@@ -107,6 +109,7 @@ func TestSlightlyOutOfOrder(t *testing.T) {
 // Of several connections of one topic the same one is shown in whatever order a
 // frame lists them, however little they differ.
 func TestBestConnectionWhateverTheOrder(t *testing.T) {
+	t.Parallel()
 	same := health.Conn{Topic: "pend00-st-data", Scopes: []string{"expt"}, ConnectedAt: epoch, StatsKnown: true}
 	changes := map[string]func(*health.Conn){
 		"scopes":    func(c *health.Conn) { c.Scopes = []string{"expt", "read"} },
@@ -143,6 +146,7 @@ func TestBestConnectionWhateverTheOrder(t *testing.T) {
 
 // Wishes for many resources come in one order, whatever map they were kept in.
 func TestWishesHaveAnOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	w.cfg.Startup, w.bookSlow = time.Second, true
 	for i := range 20 {

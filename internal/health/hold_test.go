@@ -3,6 +3,7 @@ package health
 import "testing"
 
 func TestPersonsHold(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		about     string
 		available bool

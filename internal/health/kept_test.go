@@ -263,6 +263,7 @@ func saidOfTunnels(kept health.Kept, now time.Time) (reports []health.TunnelRepo
 // What was told of streams that are gone by now is kept in one order, whatever map it was
 // remembered in.
 func TestKeptOfStreamsThatAreGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	w.addResource("r-pend00", "pend00", "st-data")
 	w.addResource("s-pend00", "pend00", "a", "b", "c", "d", "e", "f", "g", "h")

@@ -56,6 +56,7 @@ func TestFloodCostsLittle(t *testing.T) {
 // As many unknown experiments as there is room for are watched, in whatever order they
 // come; one more, and none is. The first ones stay.
 func TestRoomForUnknownExperiments(t *testing.T) {
+	t.Parallel()
 	for _, source := range []health.Source{health.Relay, health.Jump} {
 		at := epoch
 		e := health.New(newWorld().cfg, at, health.Kept{})

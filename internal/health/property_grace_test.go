@@ -115,6 +115,7 @@ func (p *play) shownAsTold(at time.Time, r *health.Report) {
 // A stream that was told to be missing is required no more after a restart, and relay falls
 // silent before the grace is over: it is missing as before until relay speaks.
 func TestRequiredNoMoreWhileRelayIsSilent(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	w.addResource("r-pend00", "pend00", "st-data")
 	w.addResource("s-pend00", "pend00", "sound")

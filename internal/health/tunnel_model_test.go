@@ -205,6 +205,7 @@ func TestTunnelModel(t *testing.T) {
 // All orders of a restart's three words, each a moment after the other, where the old
 // instance was ready: none makes the tunnel unwell, and none is told.
 func TestTunnelRestartsInAnyOrder(t *testing.T) {
+	t.Parallel()
 	orders := [][]string{{"running", "ready", "closed"}, {"running", "closed", "ready"}, {"closed", "running", "ready"}}
 	for _, order := range orders {
 		for _, pause := range []time.Duration{0, time.Millisecond, 300 * time.Millisecond, time.Second} {
@@ -246,6 +247,7 @@ func TestTunnelRestartsInAnyOrder(t *testing.T) {
 // Whose closed is it? Each row says what comes, with the half-seconds before it, and
 // whether the tunnel is gone a minute after.
 func TestTunnelWhoseClosed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		script string

@@ -31,6 +31,7 @@ func tunnelLab(t testing.TB) *world {
 // An event shows the verdicts on tunnels, those that there are, and nothing where there
 // is none.
 func TestTunnelEvents(t *testing.T) {
+	t.Parallel()
 	w := tunnelLab(t)
 	var events []string
 	w.after = func(_ health.Input, d health.Decision) {
@@ -63,6 +64,7 @@ func TestTunnelEvents(t *testing.T) {
 
 // What says nothing of a tunnel changes nothing, and no two tunnels have one name.
 func TestTunnelReportsOfAnyKind(t *testing.T) {
+	t.Parallel()
 	w := tunnelLab(t)
 	report := func(source, service, client string) health.TunnelReport {
 		return health.TunnelReport{Source: source, Service: service, Client: client, Experiment: "pend00", At: w.now, State: health.TunnelReady}
@@ -94,6 +96,7 @@ func TestTunnelReportsOfAnyKind(t *testing.T) {
 // A report tells when it was heard, on a clock that may have been set since. However
 // that is, no more time has passed than has.
 func TestTunnelReportsOfAnyTime(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		at   func(now time.Time) (input, heard time.Time)
@@ -132,6 +135,7 @@ func TestTunnelReportsOfAnyTime(t *testing.T) {
 // Reports of one tunnel count in the order in which they come, whatever their times say,
 // and what an earlier run heard before the fault that it told doesn't end it.
 func TestTunnelReportsThatContradict(t *testing.T) {
+	t.Parallel()
 	report := func(at time.Time, state health.TunnelState) health.TunnelReport {
 		return health.TunnelReport{Source: "leeds", Service: "a", Experiment: "pend00", At: at, State: state, Message: "it is " + string(state)}
 	}
@@ -177,6 +181,7 @@ func TestTunnelReportsThatContradict(t *testing.T) {
 // What is shown of tunnels is shared between snapshots while it is the same, and a new
 // version is made only where something is.
 func TestTunnelSnapshots(t *testing.T) {
+	t.Parallel()
 	w := tunnelLab(t)
 	for _, words := range [][]string{{"leeds/a", "pend00", "ready"}, {"leeds/b", "pend00", "closed"}} {
 		if _, err := w.tunnel(words); err != nil {

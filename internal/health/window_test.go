@@ -33,6 +33,7 @@ func lectures() health.Window {
 }
 
 func TestAWindowThatMakesNoSenseIsRefusedByItsField(t *testing.T) {
+	t.Parallel()
 	once := func(w *health.Window) { w.Weekly, w.Until = nil, epoch.Add(time.Hour) }
 	for about, c := range map[string]struct {
 		change func(*health.Window)
@@ -107,6 +108,7 @@ func make200(name string) []string {
 }
 
 func TestPatternsOfNames(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		pattern, name string
 		matches       bool
@@ -129,6 +131,7 @@ func TestPatternsOfNames(t *testing.T) {
 
 // Patterns mean what the shell's do, where those have no classes and no slashes.
 func TestPatternsLikeTheShell(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		letters := rapid.SampledFrom([]rune("ab*?"))
 		w := lectures()
@@ -146,6 +149,7 @@ func TestPatternsLikeTheShell(t *testing.T) {
 
 // A window is on the clock of its place. Moments are in UTC.
 func TestWeeklyWindows(t *testing.T) {
+	t.Parallel()
 	weekly := func(days, start, end, zone string) health.Window {
 		w := lectures()
 		w.From = time.Time{}
@@ -201,6 +205,7 @@ func TestWeeklyWindows(t *testing.T) {
 }
 
 func TestTheEndsOfAWindow(t *testing.T) {
+	t.Parallel()
 	once := lectures()
 	once.Weekly, once.From, once.Until = nil, epoch, epoch.Add(time.Hour)
 	morning := lectures() // Monday 23 November 2026 is its first day

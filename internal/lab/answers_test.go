@@ -159,6 +159,7 @@ func accessChanges(b *bench, service string) map[string]change {
 
 // The access APIs answer every captured request as the real ones did.
 func TestAccessAnswers(t *testing.T) {
+	t.Parallel()
 	for service, file := range map[string]string{Relay: "access-relay.txt", Jump: "access-jump.txt"} {
 		inBubble(t, Options{Experiments: captured()}, func(b *bench) {
 			changes := accessChanges(b, service)
@@ -192,6 +193,7 @@ func TestAccessAnswers(t *testing.T) {
 
 // Relay refuses what its handler looks at with a bare string.
 func TestRelayClaimRefusals(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{}, func(b *bench) {
 		for want, over := range map[string]map[string]any{
 			`"Token Wrong Topic"`:             {"topic": "other"},
@@ -207,6 +209,7 @@ func TestRelayClaimRefusals(t *testing.T) {
 // Book answers every captured request as the real one did, in their order:
 // some change what later ones see.
 func TestBookAnswers(t *testing.T) {
+	t.Parallel()
 	experiments := captured()
 	inBubble(t, Options{Experiments: experiments}, func(b *bench) {
 		now := time.Now().Unix()
@@ -256,6 +259,7 @@ func TestBookAnswers(t *testing.T) {
 // A null is sent for a resource without streams, and config_url only when it
 // is set.
 func TestManifestForms(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{}, func(b *bench) {
 		url := b.Audience(Book) + "/api/v1/admin/resources"
 		if _, body := b.ask("GET", url, b.token(Book, nil), "", ""); body != "{}\n" {

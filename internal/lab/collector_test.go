@@ -65,6 +65,7 @@ func (b *bench) known(source, service string) Collected {
 // A report is let in by its token, in the header or in the path; what is wrong
 // with its head or its body is said, and nothing of it is taken.
 func TestCollectorIsStrict(t *testing.T) {
+	t.Parallel()
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -103,6 +104,7 @@ func TestCollectorIsStrict(t *testing.T) {
 // What came is kept: the state and its history, the last figures, and the sum
 // of the bytes of all reports. A ready without a running is complained of.
 func TestCollectorKeeps(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Collector: &CollectorOptions{}}, func(b *bench) {
 		for _, body := range []string{strings.ReplaceAll(readyReport, "ready", "running"), readyReport, statsReport, strings.Replace(statsReport, "508", "9", 1), readyReport} {
 			if code, text := b.reporting(nil, "/leeds", body); code != 200 {
@@ -128,6 +130,7 @@ func TestCollectorKeeps(t *testing.T) {
 // A report that says the same number of its sender again is answered and not
 // counted, unless the collector is one that knows nothing of that.
 func TestCollectorKeys(t *testing.T) {
+	t.Parallel()
 	for keyless, want := range map[bool]uint64{false: 1016, true: 2032} {
 		inBubble(t, Options{Collector: &CollectorOptions{Keyless: keyless}}, func(b *bench) {
 			for _, key := range []string{`"a-b-1"`, `"a-b-1"`, `"a-c-1"`, `"a-b-0"`} {
@@ -145,6 +148,7 @@ func TestCollectorKeys(t *testing.T) {
 // Each fault of the collector looks as it should, over HTTP and over gRPC, and
 // only a lost answer leaves its report behind.
 func TestCollectorFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		order string
 		http  int // 0: no answer
@@ -208,6 +212,7 @@ func (b *bench) reportingGRPC(events []GOSTEvent, token string) (ok bool, err er
 
 // Over gRPC, too, nothing is taken that is wrong.
 func TestCollectorIsStrictOverGRPC(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Collector: &CollectorOptions{}}, func(b *bench) {
 		if _, err := b.reportingGRPC(statsEvents, "x"); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("a wrong token: %v", err)
@@ -223,6 +228,7 @@ func TestCollectorIsStrictOverGRPC(t *testing.T) {
 
 // A genuine collector complains of what no GOST does.
 func TestCollectorKnowsGOST(t *testing.T) {
+	t.Parallel()
 	client := `{"kind":"handler","service":"s","client":"c","type":"stats","stats":{"totalConns":1,"currentConns":0,"inputBytes":2,"outputBytes":3,"totalErrs":0}}`
 	word := `{"kind":"handler","service":"s","client":"d","type":"status","status":{"state":"running","msg":"up"}}`
 	report := func(events ...string) string { return `{"events":[` + strings.Join(events, ",") + `]}` }

@@ -61,6 +61,7 @@ func walk(at string, v any, keys *[]string) {
 // Frames of all three generations have the records and keys captured from
 // the real services, in the same order of keys.
 func TestFrameShapes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		file, service string
 		stats         bool
@@ -209,6 +210,7 @@ func (b *bench) uriFor(topic string) string {
 // A code is good once; whatever is wrong with it, the answer is silence on an
 // open connection, without even a ping.
 func TestSilentRefusals(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Experiments: captured()}, func(b *bench) {
 		uri := b.uri(Relay, nil)
 		good := b.dial(uri)
@@ -401,6 +403,7 @@ func TestOrderedMessages(t *testing.T) {
 // A big frame of relay is one frame that is not final, and an empty one that
 // is.
 func TestBigFramesAreFragmented(t *testing.T) {
+	t.Parallel()
 	var many []Experiment
 	for i := range 110 {
 		many = append(many, Experiment{Stub: "many" + string(rune('a'+i/26)) + string(rune('a'+i%26))})
@@ -430,6 +433,7 @@ func TestBigFramesAreFragmented(t *testing.T) {
 
 // More than 256 updates at once stop relay 0.7 until it is restarted.
 func TestUpdatesStopOldRelay(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Experiments: captured(), RelayStats: true}, func(b *bench) {
 		ws := b.dial(b.uri(Relay, map[string]any{"scopes": []string{"read", "write"}}))
 		for range 400 {

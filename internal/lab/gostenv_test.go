@@ -11,6 +11,7 @@ import (
 // What a status server needs to be joined to the GOSTs and the collector is
 // there where they are, and nothing of it where they aren't.
 func TestObserverSettings(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{}, func(b *bench) {
 		for name := range b.Env() {
 			if strings.HasPrefix(name, "STATUS_OBSERVER") {
@@ -49,6 +50,7 @@ func TestObserverSettings(t *testing.T) {
 
 // Where the GOSTs report is as it would be written in their configuration.
 func TestObserve(t *testing.T) {
+	t.Parallel()
 	const base = "collector.lab:80"
 	for _, c := range []struct {
 		gost        GOST
@@ -79,6 +81,7 @@ func TestObserve(t *testing.T) {
 // An observer that is set anew holds from the next report on, and makes a
 // channel that 3.3 has closed work again.
 func TestObserveAgain(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{GOSTs: []GOST{tunnels(GOST33, true)}, Collector: &CollectorOptions{}}, func(b *bench) {
 		b.ObserveGRPC("nowhere.lab:80", "")
 		synctest.Wait()
@@ -105,6 +108,7 @@ func TestObserveAgain(t *testing.T) {
 
 // What can't be is said when the lab is made, and frees its addresses.
 func TestGOSTOptions(t *testing.T) {
+	t.Parallel()
 	for want, gosts := range map[string][]GOST{
 		"version":        {{Version: "2"}},
 		"name":           {{Name: "a/b"}},
@@ -131,6 +135,7 @@ func TestGOSTOptions(t *testing.T) {
 
 // Orders that can't be carried out say why.
 func TestTunnelOrderFaults(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{GOSTs: []GOST{tunnels(GOST33, false)}, Collector: &CollectorOptions{}}, func(b *bench) {
 		for order, want := range map[string]string{
 			"spin00 tunnel fails":      "no GOST of the lab has a tunnel to spin00",

@@ -79,6 +79,7 @@ func (b *bench) post(within time.Duration, to ...string) (string, error) {
 
 // A mail is taken, decoded for reading, and written to the mail directory.
 func TestMailIsTaken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, Options{MailDir: dir}, func(b *bench) {
 		if at, err := b.post(time.Minute, "a@lab.example", "b@lab.example"); err != nil {
@@ -226,6 +227,7 @@ func TestMailSaysWhatItsSenderKnew(t *testing.T) {
 // One recipient is refused for now and another for ever; faults without a
 // count last until the server is well.
 func TestMailRecipientFaults(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{}, func(b *bench) {
 		b.must(b.Order("mail refuses gone@* with 550"))
 		b.must(b.Order("mail refuses later@lab.example with 450 1"))
@@ -291,6 +293,7 @@ func TestMailService(t *testing.T) {
 // A mail client as the product uses it gets in by every mechanism with the
 // right password only, and with TLS not before it.
 func TestMailAuth(t *testing.T) {
+	t.Parallel()
 	types := map[string]gomail.SMTPAuthType{
 		"PLAIN": gomail.SMTPAuthPlain, "LOGIN": gomail.SMTPAuthLogin, "CRAM-MD5": gomail.SMTPAuthCramMD5,
 		"SCRAM-SHA-256": gomail.SMTPAuthSCRAMSHA256, "XOAUTH2": gomail.SMTPAuthXOAUTH2,
@@ -341,6 +344,7 @@ func TestMailAuth(t *testing.T) {
 // Before TLS no AUTH is offered or taken, unless so ordered, and a message
 // above the limit is refused.
 func TestMailCapabilities(t *testing.T) {
+	t.Parallel()
 	talk := func(b *bench, lines ...string) string {
 		conn, err := b.net.DialContext(b.Context(), "tcp", b.Addr(Mail))
 		b.must(err)
@@ -391,6 +395,7 @@ func TestMailCapabilities(t *testing.T) {
 // A running mail server shows another certificate to the next who starts TLS, and the
 // good one again.
 func TestMailCertificates(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{TLSStart, TLSImplicit} {
 		inBubble(t, Options{MailServer: MailOptions{TLS: how}}, func(b *bench) {
 			handshake := func() error {

@@ -34,6 +34,7 @@ func pair(t *testing.T, n *Network, addr string) (client, server net.Conn) {
 // Two sides that write at once do not stop each other, and what is written
 // before a close is read before the end.
 func TestPipe(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := pair(t, NewNetwork(), "a:1")
 		text := bytes.Repeat([]byte("0123456789"), 10_000)
@@ -167,6 +168,7 @@ func TestNetworkFaults(t *testing.T) {
 // A listener that closes resets who was waiting, wakes its Accept and frees
 // the address, which then refuses.
 func TestListenerClose(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := NewNetwork()
 		l, err := n.Listen("a:1")

@@ -31,6 +31,7 @@ var reported = []struct {
 // What the lab's GOST writes is what a GOST was seen to write, byte for byte,
 // and the collector reads it, written either way, for what it says.
 func TestCapturedReports(t *testing.T) {
+	t.Parallel()
 	for _, c := range reported {
 		text, err := observeJSON(c.events)
 		if err != nil {
@@ -57,6 +58,7 @@ func TestCapturedReports(t *testing.T) {
 // Figures beyond 2^53, a client without a name and names that JSON escapes
 // come through both ways.
 func TestOddReports(t *testing.T) {
+	t.Parallel()
 	events := []GOSTEvent{
 		{Kind: kindHandler, Service: `a"<ü>`, Type: typeStats, Stats: &GOSTStats{math.MaxUint64, math.MaxUint64 - 1, 1<<53 + 1, 0, 0}},
 		{Kind: kindHandler, Service: `a"<ü>`, Client: "b", Type: typeStats, Stats: &GOSTStats{}},
@@ -75,6 +77,7 @@ func TestOddReports(t *testing.T) {
 
 // The collector's reader takes nothing that GOST's protocol does not have.
 func TestStrictJSON(t *testing.T) {
+	t.Parallel()
 	const good = `{"events":[{"kind":"handler","service":"s","client":"c","type":"stats","stats":{"totalConns":1,"currentConns":0,"inputBytes":2,"outputBytes":3,"totalErrs":0}}]}`
 	const status = `{"events":[{"kind":"service","service":"s","type":"status","status":{"state":"ready","msg":""}}]}`
 	for _, text := range []string{good, status, " " + status + "\n"} {
@@ -119,6 +122,7 @@ func TestStrictJSON(t *testing.T) {
 
 // The same over gRPC, where also what proto3 leaves out has to be left out.
 func TestStrictProto(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ wire, want string }{
 		{"", "never empty"},
 		{"00", "no protobuf"},

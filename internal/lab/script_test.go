@@ -12,6 +12,7 @@ import (
 
 // Every fault of a script is named, with its line and what would do.
 func TestParseScriptFaults(t *testing.T) {
+	t.Parallel()
 	_, err := ParseScript("# fine\n1m pend00 video vanishes\nsoon pend00 video vanishes\n2m pend00 video explodes\n" +
 		"3m book answers in a while\n4m mail hangs at lunch\n5m\n6m nonsense\n-1s relay mute\n7m relay fails with 200 # too late\n" +
 		"8m somebody closes r-a because\n9m book hums\n")
@@ -87,6 +88,7 @@ func TestScriptRun(t *testing.T) {
 // The demo's story can be told: every order is carried out, and it ends with
 // everything well.
 func TestDemoScript(t *testing.T) {
+	t.Parallel()
 	opt := Options{Experiments: DemoExperiments(), RelayStats: true, GOSTs: DemoGOSTs(), Collector: &CollectorOptions{}}
 	inBubble(t, opt, func(b *bench) {
 		b.observeCollector()
@@ -133,6 +135,7 @@ func TestDemoScript(t *testing.T) {
 // Each order of the grammar can be parsed from its form with fitting
 // arguments, and is carried out by a lab that has what it speaks of.
 func TestEveryOrder(t *testing.T) {
+	t.Parallel()
 	example := strings.NewReplacer("<stub> arrives", "newcomer arrives", "<stub>", "pend01", "<stream>", "video", "<service>", "relay", "<feed>", "jump", "<duration>", "1s", "<timed>", "book", "<skew>", "-1h",
 		"<code>", "450", "<failure>", "503", "<n>", "2", "<size>", "100", "<text>", "some words", "<resource>", "r-pend01", "<streams>", "data,st-video",
 		"<stage>", "data", "<kind>", "unknown", "<recipient>", "*@x", "<way>", "late", "<gost>", "lee*", "[", "", "]", "")
@@ -159,6 +162,7 @@ func TestEveryOrder(t *testing.T) {
 // The control API takes orders, says what is wrong with bad ones, shows the
 // state and the mails, and takes nothing from another site's page.
 func TestControl(t *testing.T) {
+	t.Parallel()
 	opt := Options{Experiments: captured(), Collector: &CollectorOptions{}, GOSTs: []GOST{{Name: "leeds", Tunnels: []string{"pend01"}, Clients: []string{"<b>"}}}}
 	inBubble(t, opt, func(b *bench) {
 		b.observeCollector()

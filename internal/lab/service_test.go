@@ -54,6 +54,7 @@ func TestSlowBook(t *testing.T) {
 // Failing services answer in the form of whoever answers then: the service,
 // or the proxy in front of it.
 func TestFailingServices(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{}, func(b *bench) {
 		b.must(b.Service(Relay).Fail(500))
 		if status, body := b.ask("POST", b.accessURL(Relay), "x", "", ""); status != 500 || !strings.HasPrefix(body, `{"code":500,`) {
@@ -107,6 +108,7 @@ func TestHangingAndStoppedRelay(t *testing.T) {
 
 // A lab without a tenant, with services at the root of their hosts.
 func TestRootPaths(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Tenant: "/", Base: map[string]string{Book: "/", Relay: "/", Jump: "/"}}, func(b *bench) {
 		if aud := b.Audience(Relay); aud != "http://relay.lab:80" {
 			t.Errorf("audience %q", aud)
@@ -128,6 +130,7 @@ func TestRootPaths(t *testing.T) {
 // On real sockets the lab starts, is stopped and started at the same address,
 // and ends without leaving anything behind.
 func TestOnLoopback(t *testing.T) {
+	t.Parallel()
 	l, err := New(Options{Experiments: captured(), JumpEvery: 10 * time.Millisecond, Reconnect: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +182,7 @@ func TestOnLoopback(t *testing.T) {
 // A whole day of a lab with someone listening takes no time in a bubble, and
 // experiments whose tokens end are there again.
 func TestOneDay(t *testing.T) {
+	t.Parallel()
 	inBubble(t, Options{Experiments: captured(), RelayStats: true, RelayEvery: 30 * time.Minute}, func(b *bench) {
 		ws := b.dial(b.uri(Relay, map[string]any{"exp": time.Now().Add(30 * time.Hour).Unix()}))
 		defer ws.Close()

@@ -77,6 +77,7 @@ func TestEveryWayToLogIn(t *testing.T) {
 }
 
 func TestAWrongPasswordIsNoVerdictOnTheMail(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	for _, auth := range []AuthType{AuthPlain, AuthLogin, AuthCRAMMD5, AuthSCRAM, AuthXOAuth2} {
 		t.Run(string(auth), func(t *testing.T) {
@@ -117,6 +118,7 @@ func assertNoSecret(t interface {
 }
 
 func TestNoSecretInAnyOutput(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		secret := rapid.StringMatching(`[!-~]{8,40}`).Draw(rt, "password")

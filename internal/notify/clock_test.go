@@ -16,6 +16,7 @@ const year = 365 * 24 * time.Hour
 // A clock that is set while mail waits makes nobody wait longer, in the run that has
 // begun the wait or in the next one, nor is the server asked in haste.
 func TestAClockThatIsSetWhileMailWaits(t *testing.T) {
+	t.Parallel()
 	for _, by := range []time.Duration{-10 * year, -time.Hour, -35 * time.Second, time.Hour} {
 		for _, restart := range []bool{false, true} {
 			name := by.String()
@@ -61,6 +62,7 @@ func TestAClockThatIsSetWhileMailWaits(t *testing.T) {
 // So it is for mail that comes into the store from elsewhere, with waits that were
 // noted by another clock.
 func TestMailOfAnotherClockIsFound(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, server := newFakeStore(), &fakeServer{}
 		o, _, stop := running(t, store, server)
@@ -83,6 +85,7 @@ func TestMailOfAnotherClockIsFound(t *testing.T) {
 
 // Waits that the store no longer knows of are forgotten: nobody keeps looking for them.
 func TestWaitsForMailThatIsGone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("gone", time.Now(), "a"), queuedMail("settled", time.Now(), "a", "b"), queuedMail("m3", time.Now(), "c"))
 		server := &fakeServer{send: func(context.Context, string, string) (Result, bool) {
@@ -109,6 +112,7 @@ func TestWaitsForMailThatIsGone(t *testing.T) {
 // Two mails between which a clock was set back don't change places, though the later
 // one has the earlier time.
 func TestASetClockDoesNotSwapMails(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(*fakeServer){
 		"refused for now": func(s *fakeServer) {
 			s.send = func(context.Context, string, string) (Result, bool) {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestEveryTLSMode(t *testing.T) {
+	t.Parallel()
 	ca, stranger := mustAuthority(t), mustAuthority(t)
 	for _, c := range []struct {
 		mode   TLSMode
@@ -90,6 +91,7 @@ func TestEveryTLSMode(t *testing.T) {
 }
 
 func TestWhyACertificateIsRefused(t *testing.T) {
+	t.Parallel()
 	ca, stranger := mustAuthority(t), mustAuthority(t)
 	day := 24 * time.Hour
 	for want, server := range map[string]func(now time.Time) *tls.Config{
@@ -117,6 +119,7 @@ func TestWhyACertificateIsRefused(t *testing.T) {
 }
 
 func TestWordsSlippedInBeforeEncryptionAreNoticed(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{tls: ca.good(t), at: at("starttls", act{reply: "220 go\r\n250 I am the server, too"})}
@@ -129,6 +132,7 @@ func TestWordsSlippedInBeforeEncryptionAreNoticed(t *testing.T) {
 }
 
 func TestAServerThatSpeaksImplicitTLSIsGuessed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, p := mustSMTP(t, deaf, nil)
 		if _, err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "STATUS_EMAIL_TLS=implicit") {
@@ -139,6 +143,7 @@ func TestAServerThatSpeaksImplicitTLSIsGuessed(t *testing.T) {
 }
 
 func TestAServerWithoutImplicitTLSIsRecognised(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, p := mustSMTP(t, func(c net.Conn) {
 			var wg sync.WaitGroup
@@ -154,6 +159,7 @@ func TestAServerWithoutImplicitTLSIsRecognised(t *testing.T) {
 }
 
 func TestTLSOldVersionsAreRefused(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		old := ca.good(t)
@@ -167,6 +173,7 @@ func TestTLSOldVersionsAreRefused(t *testing.T) {
 }
 
 func TestAnHTTPServerIsRecognised(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, p := mustSMTP(t, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")

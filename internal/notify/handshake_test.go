@@ -40,6 +40,7 @@ func fault(err error) string {
 // Whoever counts TLS handshakes hears of each one, how long it took and why it
 // failed, with STARTTLS and with implicit TLS alike.
 func TestHandshakesAreHeardOf(t *testing.T) {
+	t.Parallel()
 	ca, stranger := mustAuthority(t), mustAuthority(t)
 	for _, c := range []struct {
 		about  string
@@ -98,6 +99,7 @@ func TestHandshakesAreHeardOf(t *testing.T) {
 
 // A handshake that a stop of ours interrupts says so: it is nobody's fault.
 func TestAHandshakeThatIsGivenUp(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		heard := ""

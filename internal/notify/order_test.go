@@ -13,6 +13,7 @@ import (
 // A recovery never arrives before its fault: an earlier mail that waits for its
 // next attempt is tried first, though its time has not come.
 func TestALaterMailDoesNotOvertake(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		busy := true
@@ -41,6 +42,7 @@ func TestALaterMailDoesNotOvertake(t *testing.T) {
 // A recipient who is refused for now is not asked again in the same round: the
 // later mail might be taken, and be read first.
 func TestAMomentLaterIsTooEarly(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		first := true
@@ -117,6 +119,7 @@ func TestOrderIsKeptAfterALongOutage(t *testing.T) {
 // A mail that a server chokes on is passed by later ones for the same recipients
 // in the end, never keeps those for others waiting, and is not tried in haste.
 func TestAMailThatBreaksEverySessionIsPassed(t *testing.T) {
+	t.Parallel()
 	for _, hang := range []time.Duration{0, 30 * time.Second} {
 		t.Run(hang.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

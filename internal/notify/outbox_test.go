@@ -290,6 +290,7 @@ func start(t *testing.T, o *Outbox) (stop func()) {
 func elapse(d time.Duration) { time.Sleep(d); synctest.Wait() }
 
 func TestWhatIsDueIsSentOldestFirstOnOneConnection(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		store := newFakeStore(queuedMail("m1", now.Add(-time.Hour), "a"), queuedMail("m2", now.Add(-time.Minute), "a", "b"))
@@ -321,6 +322,7 @@ func TestWhatIsDueIsSentOldestFirstOnOneConnection(t *testing.T) {
 }
 
 func TestEveryMailOfALongQueueIsSent(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
 		for i := range 3*batch + 5 {
@@ -337,6 +339,7 @@ func TestEveryMailOfALongQueueIsSent(t *testing.T) {
 }
 
 func TestARecipientRefusedDoesNotKeepTheOthers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "gone", "full", "fine"))
 		server := &fakeServer{send: func(_ context.Context, _, to string) (Result, bool) {
@@ -383,6 +386,7 @@ func TestARecipientRefusedDoesNotKeepTheOthers(t *testing.T) {
 // What was given up last is known until something else is, also from an earlier run
 // and while the store can't take it.
 func TestTheLastFailureStays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		earlier := queuedMail("m0", time.Now().Add(-time.Hour), "a")
 		earlier.Subject = "before"
@@ -420,6 +424,7 @@ func TestTheLastFailureStays(t *testing.T) {
 }
 
 func TestAServerThatIsDownPostponesEverythingByOneWait(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
 		for i := range 50 {
@@ -462,6 +467,7 @@ func TestAServerThatIsDownPostponesEverythingByOneWait(t *testing.T) {
 }
 
 func TestDeliveryFollowsWithinAMinuteOfRecovery(t *testing.T) {
+	t.Parallel()
 	for _, hang := range []time.Duration{0, 10 * time.Second, 30 * time.Second} {
 		for _, when := range []time.Duration{17 * time.Second, 4 * time.Minute, time.Hour} {
 			t.Run(fmt.Sprintf("hangs %v for %v", hang, when), func(t *testing.T) {
@@ -492,6 +498,7 @@ func TestDeliveryFollowsWithinAMinuteOfRecovery(t *testing.T) {
 }
 
 func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("bad1", time.Now(), "a"), queuedMail("bad2", time.Now(), "a"), queuedMail("bad3", time.Now(), "a"))
 		down := false
@@ -533,6 +540,7 @@ func TestAMailThatAServerChokesOnDoesNotHoldUpOthers(t *testing.T) {
 }
 
 func TestFiveDays(t *testing.T) {
+	t.Parallel()
 	t.Run("refused for now", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const tried = 24 * time.Hour // of the five days; the rest were an earlier run's
@@ -589,6 +597,7 @@ func TestFiveDays(t *testing.T) {
 }
 
 func TestAMarkThatCannotBeStoredIsRemembered(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "a", "b"), queuedMail("m2", time.Now(), "a"))
 		store.fail(nil, errors.New("disk full"))
@@ -632,6 +641,7 @@ func TestAMarkThatCannotBeStoredIsRemembered(t *testing.T) {
 }
 
 func TestAMarkOfAMailThatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "a"))
 		server := &fakeServer{send: func(context.Context, string, string) (Result, bool) {
@@ -656,6 +666,7 @@ func TestAMarkOfAMailThatIsGoneIsForgotten(t *testing.T) {
 // An older copy of the store is put in its place, in which a mail that was sent is
 // queued still: it is marked anew, and nobody has it twice.
 func TestAnOlderStoreSendsNothingTwice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		old := queuedMail("m1", time.Now(), "a", "b", "c")
 		store := newFakeStore(old)
@@ -688,6 +699,7 @@ func TestAnOlderStoreSendsNothingTwice(t *testing.T) {
 }
 
 func TestMarksAreStoredOnStopping(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "a"))
 		store.fail(nil, errors.New("locked"))
@@ -702,6 +714,7 @@ func TestMarksAreStoredOnStopping(t *testing.T) {
 }
 
 func TestAStoreThatFailsIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "a"))
 		store.fail(errors.New("locked"), nil)
@@ -768,6 +781,7 @@ func TestStoppingFinishesTheMailOnItsWay(t *testing.T) {
 }
 
 func TestARestartSendsOnlyWhatIsUnmarked(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(queuedMail("m1", time.Now(), "a", "b"))
 		server := &fakeServer{send: func(_ context.Context, _, to string) (Result, bool) {
@@ -790,6 +804,7 @@ func TestARestartSendsOnlyWhatIsUnmarked(t *testing.T) {
 }
 
 func TestBackoffGrowsToItsCeiling(t *testing.T) {
+	t.Parallel()
 	o := NewOutbox(nil, nil, nil)
 	for attempts := range 100 {
 		low, high := firstRetry, lastRetry

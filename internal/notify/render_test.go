@@ -267,6 +267,7 @@ func printable(line []byte) bool {
 }
 
 func TestTheTestMail(t *testing.T) {
+	t.Parallel()
 	m, err := mustRenderer(t).RenderTest("abc123@lab.example", t0)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 )
 
 func TestAMailArrivesAsItWasRendered(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{size: "1000000"}
 		s, p := mustSMTP(t, server.serve, nil)
@@ -41,6 +42,7 @@ func TestAMailArrivesAsItWasRendered(t *testing.T) {
 }
 
 func TestRecipientsAreIndependent(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		at   func(stage, arg string) act
 		want string
@@ -213,6 +215,7 @@ func TestAServerThatStopsReading(t *testing.T) {
 }
 
 func TestHalfAnAnswerIsNone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, reply := range []string{"250 queued", "550 no"} {
 			server := &scripted{at: at("dot", act{reply: reply, half: true})}
@@ -254,6 +257,7 @@ func TestDialing(t *testing.T) {
 }
 
 func TestOneConnectionCarriesSeveralMails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{at: at("dot", act{drip: time.Second})} // 16 s each: together more than one attempt's budget
 		s, p := mustSMTP(t, server.serve, nil)
@@ -278,6 +282,7 @@ func TestOneConnectionCarriesSeveralMails(t *testing.T) {
 }
 
 func TestALostSessionSaysSo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{at: at("dot", act{cut: true})}
 		s, p := mustSMTP(t, server.serve, nil)
@@ -322,6 +327,7 @@ func TestStoppingCutsAnAttemptAtOnce(t *testing.T) {
 }
 
 func TestSizeIsRespected(t *testing.T) {
+	t.Parallel()
 	for size, want := range map[string]string{"1000": "a refused", "1000000": "a sent", "0": "a sent", "": "a sent", "lots": "a sent"} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &scripted{size: size}
@@ -340,6 +346,7 @@ func TestSizeIsRespected(t *testing.T) {
 }
 
 func TestAddressesThatNoServerShouldSee(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{}
 		s, p := mustSMTP(t, server.serve, nil)
@@ -357,6 +364,7 @@ func TestAddressesThatNoServerShouldSee(t *testing.T) {
 }
 
 func TestAServerThatWantsALoginIsNoVerdictOnTheMail(t *testing.T) {
+	t.Parallel()
 	for stage, reply := range map[string]string{"mail": "530 authentication required", "rcpt": "530 authentication required", "banner": "554 go away", "ehlo": "550 go away"} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &scripted{at: func(s, _ string) act {
@@ -377,6 +385,7 @@ func TestAServerThatWantsALoginIsNoVerdictOnTheMail(t *testing.T) {
 }
 
 func TestFaultyOptionsAreAllNamed(t *testing.T) {
+	t.Parallel()
 	_, err := NewSMTP(SMTPOptions{Host: "", Port: 0, Auth: "magic", TLS: "maybe", HELO: "two words", User: "a\r\nb"})
 	for _, want := range []string{"server's name", "0 is not a port", "magic", "maybe", "two words", "line end"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

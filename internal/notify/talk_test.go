@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheTalkIsWrittenDown(t *testing.T) {
+	t.Parallel()
 	ca := mustAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		server := &scripted{tls: ca.good(t), auth: "PLAIN", size: "1000000", at: at("rcpt b@lab.example", act{reply: "550-no such user\r\n550 here"})}
@@ -31,6 +32,7 @@ func TestTheTalkIsWrittenDown(t *testing.T) {
 }
 
 func TestATalkThatFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, p := mustSMTP(t, (&scripted{at: at("mail", act{cut: true})}).serve, nil)
 		var w bytes.Buffer

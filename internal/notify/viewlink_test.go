@@ -6,6 +6,7 @@ import (
 )
 
 func TestAnExperimentsPageIsBesideTheStatusPage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ link, name, want string }{
 		{"app.practable.io/tenant/status", "pend00", "https://app.practable.io/tenant/status/experiment?name=pend00"},
 		{"https://lab.example/status/", "pend00", "https://lab.example/status/experiment?name=pend00"},
@@ -29,6 +30,7 @@ func TestAnExperimentsPageIsBesideTheStatusPage(t *testing.T) {
 
 // A mail of many lines needs its room for them: what can't all be linked isn't.
 func TestAMailOfManyLinesHasNoLinksInThem(t *testing.T) {
+	t.Parallel()
 	for n, want := range map[int]int{2: 6, 30: 90, 300: 0} { // new, current and a reminder's
 		a := goldens()["500-down"]
 		a.New, a.Current, a.Reminder = manyDown(n, t0), manyDown(n, t0), manyDown(n, t0)

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestDurationsAreHumane(t *testing.T) {
+	t.Parallel()
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0s", 900 * time.Millisecond: "0s", 45 * time.Second: "45s", time.Minute: "1m",
 		200 * time.Second: "3m 20s", 59*time.Minute + 59*time.Second: "59m 59s", time.Hour + 30*time.Second: "1h",
@@ -42,6 +43,7 @@ func TestDurationsAreHumane(t *testing.T) {
 }
 
 func TestCleanedTextIsOneShortLine(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.SampledFrom([]rune("ab \r\n\t\x00\u202e\u2066\u200bשم…\u0085\u2028")), 0, 200, -1),
 			rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "s")
@@ -59,6 +61,7 @@ func TestCleanedTextIsOneShortLine(t *testing.T) {
 }
 
 func TestSubjects(t *testing.T) {
+	t.Parallel()
 	jump := func(name string) health.Issue { return issue(health.MissingJump, name, "", t0) }
 	relay := issue(health.NoReports, "", "relay", t0)
 	for name, c := range map[string]struct {
@@ -118,6 +121,7 @@ func TestSubjects(t *testing.T) {
 }
 
 func TestAnExperimentHasOneBearableLine(t *testing.T) {
+	t.Parallel()
 	var issues []health.Issue
 	var ends []health.Resolved
 	for n := range 1000 {
@@ -207,6 +211,7 @@ func TestAnyAlertMakesASoundMail(t *testing.T) {
 }
 
 func TestAStoryThreads(t *testing.T) {
+	t.Parallel()
 	refs := func(a health.Alert, id string) (string, []string) {
 		m, err := mustRenderer(t).Render(a, id)
 		if err != nil {
@@ -230,6 +235,7 @@ func TestAStoryThreads(t *testing.T) {
 }
 
 func TestRendererOptions(t *testing.T) {
+	t.Parallel()
 	r, err := NewRenderer(Options{From: "s@lab.example", To: []string{"a@lab.example", "A <a@lab.example>"}, CC: []string{"b@lab.example", "a@lab.example"}, Host: "lab.example", Link: "see the wiki"})
 	if err != nil {
 		t.Fatal(err)
@@ -262,6 +268,7 @@ func TestRendererOptions(t *testing.T) {
 }
 
 func TestMessageIDs(t *testing.T) {
+	t.Parallel()
 	for _, host := range []string{"lab.example", "", "bad host\r\n", "dot..dot", strings.Repeat("x", 300)} {
 		id := NewID(host)
 		if id == NewID(host) {

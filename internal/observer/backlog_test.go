@@ -53,6 +53,7 @@ func acknowledgeAll(b *backlog) {
 }
 
 func TestOnlyNewsIsTold(t *testing.T) {
+	t.Parallel()
 	relay, video := Service("relay"), Client("relay", "pend00")
 	b := newBacklog(false)
 	b.tell(change(relay, Running, t0))
@@ -70,6 +71,7 @@ func TestOnlyNewsIsTold(t *testing.T) {
 }
 
 func TestIncrementsAreThoseSinceTheReportBefore(t *testing.T) {
+	t.Parallel()
 	relay := Service("relay")
 	b := newBacklog(true)
 	b.seal([]Total{total(relay, 10, 20)}, t0)
@@ -83,6 +85,7 @@ func TestIncrementsAreThoseSinceTheReportBefore(t *testing.T) {
 }
 
 func TestWhatFailedIsToldAgainInOrder(t *testing.T) {
+	t.Parallel()
 	relay := Service("relay")
 	b := newBacklog(true)
 	b.tell(change(relay, Ready, t0))
@@ -103,6 +106,7 @@ func TestWhatFailedIsToldAgainInOrder(t *testing.T) {
 }
 
 func TestAReportIsNeverTooLarge(t *testing.T) {
+	t.Parallel()
 	b := newBacklog(false)
 	var totals []Total
 	for n := range 3_000 {
@@ -125,6 +129,7 @@ func TestAReportIsNeverTooLarge(t *testing.T) {
 // Many changes while an observer is away: what is lost is what later ones have
 // overtaken, never how things are.
 func TestTooManyChanges(t *testing.T) {
+	t.Parallel()
 	b := newBacklog(false)
 	b.tell(change(Service("quiet"), Ready, t0))
 	for n := range 2 * maxWaiting {
@@ -195,6 +200,7 @@ func TestManyChangesOfManySubjects(t *testing.T) {
 }
 
 func TestTooManySubjects(t *testing.T) {
+	t.Parallel()
 	b := newBacklog(false)
 	for n := range maxWaiting + 1 {
 		b.tell(change(Service(fmt.Sprint("s", n)), Ready, t0))
@@ -205,6 +211,7 @@ func TestTooManySubjects(t *testing.T) {
 }
 
 func TestOldChangesExpireWhenTheyAreOvertaken(t *testing.T) {
+	t.Parallel()
 	relay, jump := Service("relay"), Service("jump")
 	b := newBacklog(false)
 	b.tell(change(jump, Ready, t0))
@@ -251,6 +258,7 @@ func TestManyRunsLeaveOnlySoMuch(t *testing.T) {
 }
 
 func TestWhatIsForgotten(t *testing.T) {
+	t.Parallel()
 	b := newBacklog(false)
 	var totals []Total
 	for n := range 5_000 {
@@ -266,6 +274,7 @@ func TestWhatIsForgotten(t *testing.T) {
 
 // Another observer at another address knows nothing yet.
 func TestRetarget(t *testing.T) {
+	t.Parallel()
 	relay := Service("relay")
 	prepare := func(increments bool) *backlog {
 		b := newBacklog(increments)
@@ -299,6 +308,7 @@ func TestRetarget(t *testing.T) {
 // Whatever fails and whenever the server restarts, an observer that takes each
 // report once, by its key, has in the end what was carried, and knows how things are.
 func TestNothingIsLostOrToldTwice(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		increments := rapid.Bool().Draw(rt, "increments")
 		subjects := []Subject{Service("relay"), Client("relay", "pend00"), Client("relay", "pend01")}

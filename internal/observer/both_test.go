@@ -376,6 +376,7 @@ func crashes(h happening) bool { return h.what == "receiver crashes" }
 // The world's own check: without the faults there is something to be told, and a fault
 // that nobody mends is seen.
 func TestTheWorldSeesWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, observer.Observer{Name: "far", Address: "http://" + httpAddr + "/observer", Token: observer.NewSecret(token)})
 		w.carry(subjects[2], 7)

@@ -19,6 +19,7 @@ type step struct {
 }
 
 func TestCounting(t *testing.T) {
+	t.Parallel()
 	const huge = math.MaxUint64
 	conns := func(total, current, in, out uint64) Stats { return Stats{total, current, in, out, 0} }
 	for name, tc := range map[string]struct {
@@ -122,6 +123,7 @@ func TestCounting(t *testing.T) {
 
 // Whatever is reported, a total never falls.
 func TestTotalsNeverFall(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var c counter
 		now := time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC)
@@ -151,6 +153,7 @@ func TestTotalsNeverFall(t *testing.T) {
 // A reporter that restarts now and then, and says so as GOST does, is counted
 // exactly, whatever is repeated.
 func TestTotalsAreThoseOfAllLives(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var c counter
 		var truth, life Stats

@@ -10,6 +10,7 @@ import (
 
 // What docs/observers.md shows can be used as it stands, but for the dots.
 func TestTheDocsExamples(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/observers.md")
 	if err != nil {
 		t.Fatal(err)

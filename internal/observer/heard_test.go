@@ -33,6 +33,7 @@ import (
 //	restart                   of ours, with what was kept
 //	known                     all that is known
 func TestHeard(t *testing.T) {
+	t.Parallel()
 	datadriven.Walk(t, "testdata/heard", func(t *testing.T, path string) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &listener{t: t}

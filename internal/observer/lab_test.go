@@ -43,6 +43,7 @@ func inLab(t *testing.T, o lab.Options, f func(t *testing.T, l *lab.Lab, n *lab.
 // that are told and that aren't, faults and lost reports, for every version and
 // way of reporting.
 func TestReceiverAgreesWithTheLab(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{lab.GOST33, lab.GOST326} {
 		for _, overGRPC := range []bool{false, true} {
 			for _, increments := range []bool{false, true} {
@@ -150,6 +151,7 @@ func listen(t *testing.T, n *lab.Network, addr string) net.Listener {
 // The laboratory's collector has nothing to object to in what the reporter
 // tells, and knows everything in the end, whatever happened to answers.
 func TestReporterAgreesWithTheLab(t *testing.T) {
+	t.Parallel()
 	for _, reset := range []bool{false, true} {
 		t.Run(fmt.Sprintf("reset_traffic %t", reset), func(t *testing.T) {
 			inLab(t, lab.Options{Collector: &lab.CollectorOptions{}}, func(t *testing.T, l *lab.Lab, n *lab.Network) {

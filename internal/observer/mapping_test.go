@@ -9,6 +9,7 @@ import (
 )
 
 func TestTheFirstRuleThatFitsTies(t *testing.T) {
+	t.Parallel()
 	m, err := observer.ParseMap(`
 		# what GOST at Leeds calls its tunnels
 		service  internal-.*              ignore
@@ -61,6 +62,7 @@ func tie(m *observer.Map, source string, s observer.Subject) string {
 }
 
 func TestRulesThatAreNone(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct{ text, says string }{
 		"too few words":              {"service x", "line 1: a rule is"},
 		"neither service nor client": {"tunnel (?P<stub>.+) link", `begins with "tunnel"`},
@@ -91,6 +93,7 @@ func TestRulesThatAreNone(t *testing.T) {
 }
 
 func TestTokensFromAFile(t *testing.T) {
+	t.Parallel()
 	got, err := observer.ParseCredentials("# who may report\nanybody-with-this-token # may\nleeds-token-0123456789 source=leeds ; york-token-0123456789 source=york increments\n")
 	if err != nil {
 		t.Fatal(err)

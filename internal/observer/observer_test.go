@@ -13,6 +13,7 @@ import (
 )
 
 func TestObserversAreChecked(t *testing.T) {
+	t.Parallel()
 	ca := pemOf(t, newAuthority(t))
 	good := observer.Observer{Name: "collector", Address: "https://collector.example.org/observer"}
 	with := func(change func(*observer.Observer)) observer.Observer {
@@ -79,6 +80,7 @@ func fieldsOf(err error) (fields []string) {
 }
 
 func TestObserversFromAFile(t *testing.T) {
+	t.Parallel()
 	got, err := observer.ParseObservers([]byte(`{"observers": [
 		{"name": "collector", "address": "https://collector.example.org/observer", "token": "t0ken", "period": "10s", "reset_traffic": true},
 		{"name": "second", "type": "grpc", "address": "10.0.0.7:8000", "timeout": "1s", "tls": {"server_name": "observer.lab", "insecure": true}}
@@ -113,6 +115,7 @@ func TestObserversFromAFile(t *testing.T) {
 }
 
 func TestAnObserverFromTheAPI(t *testing.T) {
+	t.Parallel()
 	o, err := observer.ParseObserver([]byte(`{"name":"a","address":"a:1"}`))
 	if err != nil || o.Type != observer.GRPC || o.Period != 5*time.Second {
 		t.Errorf("%+v, %v", o, err)
@@ -125,6 +128,7 @@ func TestAnObserverFromTheAPI(t *testing.T) {
 
 // However it is printed, a token stays where it is; kept, it is all there.
 func TestTokensStaySecret(t *testing.T) {
+	t.Parallel()
 	const word = "very-secret-token"
 	o := observer.Observer{Name: "a", Type: observer.HTTP, Address: "https://a/" + word + "?key=" + word, Token: observer.NewSecret(word), Period: time.Second, Timeout: time.Second}
 	text, err := json.Marshal(o.Token)

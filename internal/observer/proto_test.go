@@ -51,6 +51,7 @@ func requestType(t *testing.T) protoreflect.MessageDescriptor {
 // What is written field by field here is what protobuf's library writes, and each
 // reads the other's.
 func TestProtobufAsTheLibraryHasIt(t *testing.T) {
+	t.Parallel()
 	request := requestType(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		events := rapid.SliceOfN(rapid.Custom(anyEvent), 0, 5).Draw(rt, "events")

@@ -46,6 +46,7 @@ func post(h http.Handler, path, auth, body string) *httptest.ResponseRecorder {
 }
 
 func TestWhoMayReport(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		path, auth string
 		code       int
@@ -109,6 +110,7 @@ func TestWhoMayReport(t *testing.T) {
 }
 
 func TestRequestsThatAreNoReports(t *testing.T) {
+	t.Parallel()
 	do := func(change func(r *http.Request)) *httptest.ResponseRecorder {
 		in := mustReceiver(t, observer.ReceiverOptions{})
 		r := httptest.NewRequest(http.MethodPost, "/observer", strings.NewReader(readyBody))
@@ -170,6 +172,7 @@ func (*broken) Read([]byte) (int, error) { return 0, errors.New("reset by peer")
 // What can't be understood and never will be is refused, whole; what we only don't
 // know yet is taken and ignored, or its GOST would send nothing else any more.
 func TestHostileAndUnknownReports(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 257)
 	for name, tc := range map[string]struct {
 		events  string
@@ -205,6 +208,7 @@ func TestHostileAndUnknownReports(t *testing.T) {
 }
 
 func TestWhatIsKnownIsBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in := mustReceiver(t, observer.ReceiverOptions{Subjects: 3})
 		report := func(path string, names ...string) int {
@@ -249,6 +253,7 @@ func TestWhatIsKnownIsBounded(t *testing.T) {
 
 // An experiment's link may be silent for long, and isn't forgotten.
 func TestLinksAreNotForgotten(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ties, err := observer.ParseMap("service web link stub=pend00")
 		if err != nil {
@@ -266,6 +271,7 @@ func TestLinksAreNotForgotten(t *testing.T) {
 
 // Of senders with keys the latest are remembered.
 func TestSendersAreBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in := mustReceiver(t, observer.ReceiverOptions{})
 		send := func(sender int) {
@@ -293,6 +299,7 @@ func TestSendersAreBounded(t *testing.T) {
 
 // Only so many reports are read at once; the others are told to come again, at once.
 func TestReportsThatCrawl(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := lab.NewNetwork()
 		in := mustReceiver(t, observer.ReceiverOptions{})
@@ -322,6 +329,7 @@ func TestReportsThatCrawl(t *testing.T) {
 
 // Over gRPC too, and one connection has only a part of them.
 func TestReportsThatCrawlOverGRPC(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := lab.NewNetwork()
 		in := mustReceiver(t, observer.ReceiverOptions{})
@@ -376,6 +384,7 @@ func TestReportsThatCrawlOverGRPC(t *testing.T) {
 }
 
 func TestSourcesAreBounded(t *testing.T) {
+	t.Parallel()
 	in := mustReceiver(t, observer.ReceiverOptions{})
 	taken := 0
 	for n := range 300 {
@@ -391,6 +400,7 @@ func TestSourcesAreBounded(t *testing.T) {
 // While nobody listens changes of state wait, and when too many do nothing is said to
 // be taken.
 func TestNothingIsTakenThatCannotWait(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in := mustReceiver(t, observer.ReceiverOptions{})
 		var body strings.Builder
@@ -477,6 +487,7 @@ func TestKeptIsWhatWasHeard(t *testing.T) {
 
 // A GOST's gRPC, byte for byte, and what else may come there.
 func TestReportsOverGRPC(t *testing.T) {
+	t.Parallel()
 	sample, err := hex.DecodeString("0a1f0a077365727669636512036677642205737461747" + "32a080802189e01208e02")
 	if err != nil {
 		t.Fatal(err)
@@ -556,6 +567,7 @@ func (rawCodec) Unmarshal(b []byte, v any) error {
 
 // A full table is said over gRPC too, so that the report is not taken for refused.
 func TestRefusalsOverGRPC(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := lab.NewNetwork()
 		in := mustReceiver(t, observer.ReceiverOptions{Subjects: 1})
@@ -576,6 +588,7 @@ func TestRefusalsOverGRPC(t *testing.T) {
 }
 
 func TestReceiversThatCannotBe(t *testing.T) {
+	t.Parallel()
 	good := observer.Credential{Token: observer.NewSecret(token)}
 	for name, o := range map[string]observer.ReceiverOptions{
 		"nobody may report":         {},
@@ -592,6 +605,7 @@ func TestReceiversThatCannotBe(t *testing.T) {
 
 // Further refusals of a kind are counted, and told with the next that is logged.
 func TestRefusalsAreLoggedOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		text, log := newLog()
 		in := mustReceiver(t, observer.ReceiverOptions{Log: log})

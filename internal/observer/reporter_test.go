@@ -116,6 +116,7 @@ func TestReportsComeEveryPeriodWhileThereIsNews(t *testing.T) {
 }
 
 func TestWhatIsNoStatusIsNotTold(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -129,6 +130,7 @@ func TestWhatIsNoStatusIsNotTold(t *testing.T) {
 }
 
 func TestAReportIsAsGOSTWritesIt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -152,6 +154,7 @@ func TestAReportIsAsGOSTWritesIt(t *testing.T) {
 }
 
 func TestWhatFailsIsToldAgainUntilItIsTaken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -181,6 +184,7 @@ func TestWhatFailsIsToldAgainUntilItIsTaken(t *testing.T) {
 }
 
 func TestARepeatHasTheSameKeyAndBytes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -213,6 +217,7 @@ func TestARepeatHasTheSameKeyAndBytes(t *testing.T) {
 }
 
 func TestAnObserverThatHangsDelaysOnlyItself(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far", "stuck")
 		defer b.end()
@@ -233,6 +238,7 @@ func TestAnObserverThatHangsDelaysOnlyItself(t *testing.T) {
 }
 
 func TestWhatIsPendingSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	for name, reset := range map[string]bool{"totals": false, "increments": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -320,6 +326,7 @@ func TestAStopThatHangs(t *testing.T) {
 
 // A token that nobody gave goes where it went, and past nobody who might listen.
 func TestATokenThatStays(t *testing.T) {
+	t.Parallel()
 	ca, other := pemOf(t, newAuthority(t, "far.lab")), pemOf(t, newAuthority(t, "far.lab"))
 	secure := func(o observer.TLS) observer.Observer { return observer.Observer{Address: "far.lab:8000", TLS: &o} }
 	web := func(address string, o *observer.TLS) observer.Observer {
@@ -377,6 +384,7 @@ func TestATokenThatStays(t *testing.T) {
 }
 
 func TestObserversAreManagedWhileTelling(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "fixed", "first", "second")
 		defer b.end()
@@ -452,6 +460,7 @@ func TestObserversAreManagedWhileTelling(t *testing.T) {
 }
 
 func TestAddedObserversAreThereAfterARestart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far", "gone")
 		defer b.end()
@@ -484,6 +493,7 @@ func TestAddedObserversAreThereAfterARestart(t *testing.T) {
 }
 
 func TestWhatCannotBeKeptIsNotAdded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -554,6 +564,7 @@ func TestAStoreThatHangsDelaysNoObserver(t *testing.T) {
 }
 
 func TestAfterTheStopNothingIsManaged(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		b.start(at("far"))
@@ -569,6 +580,7 @@ func TestAfterTheStopNothingIsManaged(t *testing.T) {
 }
 
 func TestObserversThatCannotBeToldAtTheStart(t *testing.T) {
+	t.Parallel()
 	if _, err := observer.NewReporter(observer.ReporterOptions{Fixed: []observer.Observer{{Name: "a", Address: "nowhere"}}}); err == nil || !strings.Contains(err.Error(), "STATUS_OBSERVERS") {
 		t.Error(err)
 	}
@@ -633,6 +645,7 @@ func TestAReportThatIsRefusedForADay(t *testing.T) {
 
 // A name that observers refuse keeps back nothing else.
 func TestFiguresThatNobodyTakes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -647,6 +660,7 @@ func TestFiguresThatNobodyTakes(t *testing.T) {
 
 // Those who come later are told in the order in which all came to be.
 func TestPresentStatesAreToldInOrder(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -667,6 +681,7 @@ func TestPresentStatesAreToldInOrder(t *testing.T) {
 
 // What is no more is not told to those who come later.
 func TestForgottenSubjects(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()
@@ -684,6 +699,7 @@ func TestForgottenSubjects(t *testing.T) {
 
 // Everybody may do everything at once.
 func TestManyManageAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "far")
 		defer b.end()

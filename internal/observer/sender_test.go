@@ -43,6 +43,7 @@ func tellOnce(t *testing.T, o observer.Observer, network observer.Network) strin
 
 // An observer has taken a report when it answers as GOST wants it, and never else.
 func TestWhatCountsAsTaken(t *testing.T) {
+	t.Parallel()
 	write := func(code int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(code)
@@ -111,6 +112,7 @@ func TestWhatCountsAsTaken(t *testing.T) {
 }
 
 func TestWhatIsSaidOfTheWay(t *testing.T) {
+	t.Parallel()
 	ours, other := newAuthority(t, "status.lab"), newAuthority(t, "status.lab")
 	ca := func(c *tls.Certificate) *observer.TLS { return &observer.TLS{CA: pemOf(t, c)} }
 	for name, tc := range map[string]struct {
@@ -179,6 +181,7 @@ func (f observeFunc) server() *grpc.Server {
 }
 
 func TestWhatIsSaidOfAnswersOverGRPC(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		answer func() error
 		says   string
@@ -230,6 +233,7 @@ func TestAnObserverThatComesBack(t *testing.T) {
 }
 
 func TestAllIsSentThroughWhatWasHandedIn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := lab.NewNetwork()
 		in := mustReceiver(t, observer.ReceiverOptions{})

@@ -10,6 +10,7 @@ import (
 
 // The samples are what real GOSTs send, byte for byte.
 func TestReportsAreWhatGOSTSends(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		events []Event
 		json   string
@@ -65,6 +66,7 @@ func TestReportsAreWhatGOSTSends(t *testing.T) {
 }
 
 func TestRepliesOfGRPC(t *testing.T) {
+	t.Parallel()
 	if got := hex.EncodeToString(encodeReply(true)); got != "0801" {
 		t.Errorf("ok is written %s", got)
 	}
@@ -86,6 +88,7 @@ func TestRepliesOfGRPC(t *testing.T) {
 }
 
 func TestWhatIsNoReport(t *testing.T) {
+	t.Parallel()
 	deep := strings.Repeat("[", 100_000)
 	for name, tc := range map[string]struct{ body, says string }{
 		"nothing":                        {"", "ends too early"},
@@ -127,6 +130,7 @@ func stats(figure string) string {
 }
 
 func TestWhatIsNoProtobuf(t *testing.T) {
+	t.Parallel()
 	for name, wire := range map[string]string{
 		"a length beyond the end":        "0a7f00",
 		"a tag without a value":          "0a",
@@ -161,6 +165,7 @@ func TestWhatIsNoProtobuf(t *testing.T) {
 
 // What a later version of the protocol may add is passed over.
 func TestUnknownFieldsArePassedOver(t *testing.T) {
+	t.Parallel()
 	want := []Event{{Subject: Client("web", "alice"), Type: TypeStats, Stats: &Stats{TotalConns: 1}}}
 	got, err := decodeJSON([]byte(`{"version":2,"events":[{"kind":"handler","service":"web","client":"alice","host":{"id":[1]},"type":"stats",
 		"stats":{"totalConns":1,"p99":0.5}}],"more":null}`))
@@ -179,6 +184,7 @@ func TestUnknownFieldsArePassedOver(t *testing.T) {
 }
 
 func TestTextIsCleaned(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("ä", maxMessage)
 	for name, tc := range map[string]struct{ msg, want string }{
 		"lines become one":                    {"no\r\n  route\tto host", "no route to host"},

@@ -39,6 +39,7 @@ func compare(t *testing.T, d *Decoder, msg string) {
 }
 
 func TestDecodeCaptures(t *testing.T) {
+	t.Parallel()
 	// What is known of the captured messages: the connections in each, and those
 	// of them that are experiments' ("expt" or "host").
 	type count struct{ conns, experiments int }
@@ -87,6 +88,7 @@ func TestDecodeCaptures(t *testing.T) {
 }
 
 func TestDecodeRelayRecord(t *testing.T) {
+	t.Parallel()
 	var d Decoder
 	frames, _ := decode(&d, `[{"canRead":true,"canWrite":true,"connected":"2026-11-20T23:10:02.198293272Z","expiresAt":"2026-11-21T23:10:02Z","remoteAddr":"127.0.0.1",
 	 "scopes":["write","read","expt"],"stats":{"tx":{"last":"293.509567ms","size":41,"fps":0.99988},"rx":{"last":"Never","size":0,"fps":0}},
@@ -103,6 +105,7 @@ func TestDecodeRelayRecord(t *testing.T) {
 }
 
 func TestDecodeJumpRecord(t *testing.T) {
+	t.Parallel()
 	var d Decoder
 	frames, _ := decode(&d, `[{"can_read":true,"can_write":false,"connected_at":"2026-11-20T23:10:02Z","expires_at":"0001-01-01T00:00:00Z","remote_address":"127.0.0.1",
 	"scopes":["read","host"],"statistcs":{"last":"2562047h47m16.854775807s"},"topic":"truss07","user_agent":"labsim/host"}]`)
@@ -117,6 +120,7 @@ func TestDecodeJumpRecord(t *testing.T) {
 }
 
 func TestDecodeMessages(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", maxText+1)
 	const good = `[{"topic":"a"}]`
 	for _, c := range []struct {
@@ -184,6 +188,7 @@ func TestDecodeMessages(t *testing.T) {
 }
 
 func TestDecodeLastOneCounts(t *testing.T) {
+	t.Parallel()
 	var d Decoder
 	frames, _ := decode(&d, `[{"topic":"a","topic":"b","scopes":["x"],"scopes":null,"canRead":true,"canRead":null,
 		"stats":{"tx":{"last":"1s","size":5},"tx":{"last":"2s"}},"userAgent":"u","userAgent":null}]`)
@@ -194,6 +199,7 @@ func TestDecodeLastOneCounts(t *testing.T) {
 }
 
 func TestDecodeTooManyRecords(t *testing.T) {
+	t.Parallel()
 	d := Decoder{limit: roomy + 1}
 	frames, skipped := decode(&d, "["+strings.Repeat(`{"topic":"a"},`, roomy)+`{"topic":"a"}]`)
 	if len(frames) != 1 || skipped.Rubbish != 0 {
@@ -233,6 +239,7 @@ func FuzzDecode(f *testing.F) {
 // reference agree on what is left of it. Each run tries a third of the changes, another
 // one than the run before perhaps; STATS_TEST_EVERY=1 has it try all.
 func TestDecodeBroken(t *testing.T) {
+	t.Parallel()
 	const msg = `null [{"topic":"a\u00e9b","scopes":["x","\ty"],"n":[1.5e+3,{"k":true}],"canRead":false,` +
 		`"stats":{"tx":{"last":"1.5s","size":-0.25,"fps":2E1,"x":{}},"rx":null,"y":0},"connected":"2026-11-20T23:10:02Z"},` +
 		`{"topic":"b","statistcs":{"last":1500,"z":"z"}}]{"cmd":"update"}`

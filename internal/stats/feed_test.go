@@ -20,6 +20,7 @@ import (
 // https and wss, on loopback, and what is said where http and https are mixed up
 // or the certificate is nobody's.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	var host string
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

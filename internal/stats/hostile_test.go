@@ -24,6 +24,7 @@ import (
 // A peer that begins a message and goes on with a byte now and then is given up:
 // as dead where nothing is heard for too long, else for one that speaks.
 func TestSubscriberDrip(t *testing.T) {
+	t.Parallel()
 	for every, within := range map[time.Duration]time.Duration{time.Minute: 45 * s, 30 * s: 40 * s, s: 40 * s} {
 		t.Run(every.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,6 +160,7 @@ func TestLargestFrame(t *testing.T) {
 // every moment it is given can be told from another by the clock that only goes
 // forward. A bubble's time has none, so this is on loopback.
 func TestInputsOutliveAClockThatIsSet(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			fmt.Fprintf(w, `{"uri":"ws://%s/feed?code=very-secret"}`, r.Host)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestSubscriberMessages(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const records = 13_000
 		big := bigFrame(records)
@@ -57,6 +58,7 @@ func TestSubscriberMessages(t *testing.T) {
 }
 
 func TestSubscriberMessageTooLarge(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) {
 			p.listen()
@@ -77,6 +79,7 @@ func TestSubscriberMessageTooLarge(t *testing.T) {
 }
 
 func TestSubscriberRubbish(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) {
 			p.listen()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestLead(t *testing.T) {
+	t.Parallel()
 	const m = time.Minute
 	for _, c := range []struct{ life, cadence, want time.Duration }{
 		{24 * time.Hour, 6 * s, 5 * m},
@@ -29,6 +30,7 @@ func TestLead(t *testing.T) {
 
 // Frames go on without a gap, and nothing is told but that it was planned.
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			stop := time.AfterFunc(10*time.Minute, func() { _ = p.ws.NetConn().Close() }) // the token expires
@@ -70,6 +72,7 @@ func TestRenewal(t *testing.T) {
 
 // The old connection is cut when the new one is open and hasn't spoken yet.
 func TestRenewalCutByExpiry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 0 {
@@ -88,6 +91,7 @@ func TestRenewalCutByExpiry(t *testing.T) {
 
 // Breaking long before its expiry is no plan, whatever is being renewed.
 func TestRenewalBrokenBefore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 0 {
@@ -133,6 +137,7 @@ func TestRenewalRetried(t *testing.T) {
 }
 
 func TestRenewalTooLate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(int, *peer) {})
 		f.feed = func(_ int, p *peer) {
@@ -157,6 +162,7 @@ func TestRenewalTooLate(t *testing.T) {
 // A renewed connection that is refused in silence is replaced, while the old one
 // goes on.
 func TestRenewalRefusedInSilence(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 1 {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestSubscriberRefusedInSilence(t *testing.T) {
+	t.Parallel()
 	for _, answers := range []bool{true, false} { // pings
 		t.Run(fmt.Sprint(answers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -85,6 +86,7 @@ func TestSubscriberSlowFeed(t *testing.T) {
 }
 
 func TestSubscriberPatienceDoubles(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 6 {
@@ -108,6 +110,7 @@ func TestSubscriberPatienceDoubles(t *testing.T) {
 
 // The old connection was only slow: it stays, and the second is closed.
 func TestSubscriberFirstToSpeakStays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 0 {
@@ -130,6 +133,7 @@ func TestSubscriberFirstToSpeakStays(t *testing.T) {
 
 // One that had spoken breaks while a second, silent one is open: a break.
 func TestSubscriberBreakBesideASilentOne(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 0 {
@@ -151,6 +155,7 @@ func TestSubscriberBreakBesideASilentOne(t *testing.T) {
 }
 
 func TestSubscriberHalfOpen(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) { p.frames("a", 6*s, 0) })
 		w := f.watch(func(c *Config) { c.Cadence = time.Minute }) // so that silence isn't what is found
@@ -187,6 +192,7 @@ func TestSubscriberSlowConsumer(t *testing.T) {
 
 // Both sides ping: the service every 54 s, and it hangs up without an answer.
 func TestSubscriberPings(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var pongs, pings atomic.Int32
 		f := newFake(t, func(_ int, p *peer) {
@@ -230,6 +236,7 @@ func (c clogged) Write(b []byte) (int, error) {
 }
 
 func TestSubscriberCannotPing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) { p.frames("a", 6*s, 0) })
 		w := f.watch(func(c *Config) {

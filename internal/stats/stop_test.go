@@ -67,6 +67,7 @@ func TestSubscriberStopsWithinAHandshake(t *testing.T) {
 }
 
 func TestSubscriberHandshakeRefused(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, nil)
 		ln, err := f.net.Listen("http.lab:80")
@@ -90,6 +91,7 @@ func TestSubscriberHandshakeRefused(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		bye := 0
 		f := newFake(t, func(_ int, p *peer) { p.stay(); bye = p.goodby })

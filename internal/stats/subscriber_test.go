@@ -41,6 +41,7 @@ func TestSubscriberFramesAndFarewell(t *testing.T) {
 }
 
 func TestSubscriberBreak(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 0 {
@@ -69,6 +70,7 @@ func TestSubscriberBreak(t *testing.T) {
 }
 
 func TestSubscriberClosedInOrder(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) {
 			msg := websocket.FormatCloseMessage(websocket.CloseGoingAway, "until\ntomorrow")
@@ -91,6 +93,7 @@ func gaps(at []time.Time) (g []float64) {
 }
 
 func TestSubscriberBacksOff(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) { p.frames("a", 6*s, 0) })
 		f.net.Refuse(fakeAddr)
@@ -117,6 +120,7 @@ func TestSubscriberBacksOff(t *testing.T) {
 
 // A service that lets us in and throws us out must not be hammered.
 func TestSubscriberBacksOffUntilAFrame(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(n int, p *peer) {
 			if n == 20 {
@@ -141,6 +145,7 @@ func TestSubscriberBacksOffUntilAFrame(t *testing.T) {
 
 // Of two connections that waited to be heard, the later may come first.
 func TestLoopNeverGoesBackInTime(t *testing.T) {
+	t.Parallel()
 	log, _ := logtest.NewNullLogger()
 	var at []time.Time
 	l := newLoop(NewSubscriber(Config{Source: health.Jump, Log: log}), func(in health.Input) {

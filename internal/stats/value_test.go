@@ -10,6 +10,7 @@ import (
 )
 
 func TestDecodeLast(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		last  string
 		known bool
@@ -69,6 +70,7 @@ func TestDecodeLast(t *testing.T) {
 }
 
 func TestDecodeTime(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		text string
 		want time.Time
@@ -104,6 +106,7 @@ func TestDecodeTime(t *testing.T) {
 }
 
 func TestDecodeText(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ text, want string }{
 		{`"plain"`, "plain"},
 		{`"\"\\\/\b\f\n\r\t\u0041\u00e9"`, "\"\\/\b\f\n\r\tA\u00e9"},
@@ -128,6 +131,7 @@ func TestDecodeText(t *testing.T) {
 
 // What was handed over stays as it was, whatever is decoded afterwards.
 func TestDecodeStringsAreKept(t *testing.T) {
+	t.Parallel()
 	var d Decoder
 	msg := []byte(`[{"topic":"pend00-st-video","scopes":["expt","read"],"userAgent":"a\u0062c"}]`)
 	var c health.Conn
@@ -142,6 +146,7 @@ func TestDecodeStringsAreKept(t *testing.T) {
 }
 
 func TestWordsAreBounded(t *testing.T) {
+	t.Parallel()
 	var d Decoder
 	for i := range maxWords + 1000 {
 		b := []byte{byte(i), byte(i >> 8), byte(i >> 16)}
@@ -163,6 +168,7 @@ func TestWordsAreBounded(t *testing.T) {
 }
 
 func TestDurationAgreesWithTime(t *testing.T) {
+	t.Parallel()
 	for v := time.Duration(1); v < absurd && v > 0; v = v*3 + v/7 {
 		for _, d := range []time.Duration{v, v - 1, v / 1000 * 1000} {
 			if got, ok := duration([]byte(d.String())); !ok || got != d {

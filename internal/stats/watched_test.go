@@ -87,6 +87,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Which way the access call and the websocket take. Whoever answers here speaks
 // plain HTTP: what a TLS dialer gives is encrypted already.
 func TestTheWayOfAFeed(t *testing.T) {
+	t.Parallel()
 	through := func(*http.Request) (*url.URL, error) { return url.Parse("http://" + proxyAddr) }
 	past := func(*http.Request) (*url.URL, error) { return nil, nil }
 	for _, c := range []struct {
@@ -143,6 +144,7 @@ func TestTheWayOfAFeed(t *testing.T) {
 // The websocket of an encrypted feed goes through a proxy in clear, too, where the
 // access call needs none.
 func TestTheProxyOfAWebsocketAlone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) { p.stay() })
 		p := f.proxy()
@@ -170,6 +172,7 @@ func TestTheProxyOfAWebsocketAlone(t *testing.T) {
 }
 
 func TestNoProxyIsUsedUnasked(t *testing.T) {
+	t.Parallel()
 	if transport(Options{}).Proxy != nil {
 		t.Error("access calls take a proxy that they were not given")
 	}
@@ -178,6 +181,7 @@ func TestNoProxyIsUsedUnasked(t *testing.T) {
 // Whoever times the opening of websockets hears how each attempt ended, and
 // nothing of access calls, which are watched apart.
 func TestOpeningAWebsocketIsTraced(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		about  string
 		refuse func(w http.ResponseWriter) bool // the access call; nil: it is granted
@@ -248,6 +252,7 @@ func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retu
 // Decoding is timed for each message, whatever is in it, and what becomes of the
 // frames is no part of it: a bubble's clock stands still while one decodes.
 func TestDecodingIsTimedAlone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(_ int, p *peer) {
 			p.send(`[{"topic":"a"}][{"topic":"b"}]`)

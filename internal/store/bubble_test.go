@@ -15,6 +15,7 @@ import (
 // The whole server is tested in bubbles, where a goroutine left behind is a panic
 // and a wait on the real world a deadlock.
 func TestInABubble(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	synctest.Test(t, func(t *testing.T) {
 		s, err := store.Open(t.Context(), path, store.Options{})

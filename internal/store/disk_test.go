@@ -15,6 +15,7 @@ import (
 //	mount -t tmpfs -o size=600k tmpfs /mnt/small
 //	STORE_TEST_SMALL_DISK=/mnt/small go test -run RealFullDisk ./internal/store
 func TestRealFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("STORE_TEST_SMALL_DISK")
 	if dir == "" {
 		t.Skip("STORE_TEST_SMALL_DISK names no directory")

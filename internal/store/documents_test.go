@@ -47,6 +47,7 @@ func MustDocuments(tb testing.TB, s store.Store, kind string) map[string]string 
 }
 
 func TestDocuments(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		none := map[string]string{}
 		same(t, "empty", MustDocuments(t, s, "observer"), none)
@@ -77,6 +78,7 @@ func TestDocuments(t *testing.T) {
 }
 
 func TestDocumentsAreNotShared(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		value := []byte("mine")
 		if err := s.PutDocument(t.Context(), "observer", "leeds", value); err != nil {
@@ -96,6 +98,7 @@ func TestDocumentsAreNotShared(t *testing.T) {
 }
 
 func TestDocumentBounds(t *testing.T) {
+	t.Parallel()
 	huge := make([]byte, 32<<20+1)
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		kind, name := strings.Repeat("k", 64), strings.Repeat("n", 256)
@@ -134,6 +137,7 @@ func TestDocumentBounds(t *testing.T) {
 // The largest that is taken comes back as it was. A file gets one of that size with
 // STORE_TEST_DOCUMENT_MIB=32.
 func TestLargestDocument(t *testing.T) {
+	t.Parallel()
 	value := make([]byte, 32<<20)
 	copy(value[len(value)-3:], "end")
 	for name, s := range map[string]store.Store{
@@ -155,6 +159,7 @@ func TestLargestDocument(t *testing.T) {
 }
 
 func TestDocumentsOfAClosedStore(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		MustPut(t, s, "observer", "leeds", "1")
 		MustClose(t, s)
@@ -168,6 +173,7 @@ func TestDocumentsOfAClosedStore(t *testing.T) {
 }
 
 func TestDocumentsAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s := MustOpen(t, path, store.Options{})
 	want := map[string]string{"leeds": "1", "york": strings.Repeat("2", 10_000)}
@@ -200,6 +206,7 @@ func TestDocumentsAcrossRestarts(t *testing.T) {
 }
 
 func TestFirstVersionsFileTakesDocuments(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	store.MakeFirstVersion(t, path)
 	s := MustOpen(t, path, store.Options{})
@@ -211,6 +218,7 @@ func TestFirstVersionsFileTakesDocuments(t *testing.T) {
 // What was put or dropped while the file couldn't be opened is so in the file as well;
 // what wasn't touched is as the earlier run has left it.
 func TestLateJoinsDocuments(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	synctest.Test(t, func(t *testing.T) {
 		earlier := MustOpen(t, path, store.Options{})
@@ -258,6 +266,7 @@ func TestLateJoinsDocuments(t *testing.T) {
 
 // A move that fails in the middle leaves the file as it was, and everything in memory.
 func TestLateMovesDocumentsWholly(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	earlier := MustOpen(t, path, store.Options{})
 	MustPut(t, earlier, "observer", "dropped", "earlier")

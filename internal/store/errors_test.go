@@ -69,6 +69,7 @@ func TestLockedByAShell(t *testing.T) {
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	for code, want := range map[int]error{
 		lib.SQLITE_FULL: store.ErrFull, lib.SQLITE_READONLY: store.ErrReadOnly, lib.SQLITE_READONLY_DIRECTORY: store.ErrReadOnly,

@@ -16,6 +16,7 @@ import (
 )
 
 func TestFileIsKeptAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made")
 	path := filepath.Join(dir, "status #1?%20.db") // no character of a path means anything
 	s := MustOpen(t, path, store.Options{})
@@ -48,6 +49,7 @@ func TestFileIsKeptAcrossRestarts(t *testing.T) {
 
 // A file of the first version is brought up to date, with what is in it.
 func TestFirstVersionsFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	store.MakeFirstVersion(t, path)
 	for n := 1; n <= 3; n++ {
@@ -79,6 +81,7 @@ func TestFirstVersionsFile(t *testing.T) {
 }
 
 func TestOpenThroughALink(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	MustClose(t, MustOpen(t, filepath.Join(dir, "real.db"), store.Options{}))
 	if err := os.Symlink("real.db", filepath.Join(dir, "status.db")); err != nil {
@@ -94,6 +97,7 @@ func TestOpenThroughALink(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	ours := func(t *testing.T, path string) { MustClose(t, MustOpen(t, path, store.Options{})) }
 	for name, tc := range map[string]struct {
 		prepare func(t *testing.T, path string)
@@ -178,6 +182,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // As a service whose unit forgets StateDirectory=.
 func TestOpenWithoutPermission(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() == 0 {
 		t.Skip("root may do everything")
 	}
@@ -210,6 +215,7 @@ func TestOpenWithoutPermission(t *testing.T) {
 }
 
 func TestOpenHeedsItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	path := filepath.Join(t.TempDir(), "status.db")
@@ -220,6 +226,7 @@ func TestOpenHeedsItsContext(t *testing.T) {
 }
 
 func TestUnreadableRowsAreLeftOut(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s := MustOpen(t, path, store.Options{})
 	MustCommit(t, s, store.Commit{At: t0, Records: []health.Record{record("a", 1), record("b", 1), record("c", 1)}, System: &health.SystemRecord{},

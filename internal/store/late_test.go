@@ -90,6 +90,7 @@ func TestLateMovesIntoTheFile(t *testing.T) {
 
 // What an earlier run has left in the file is joined with what this one has.
 func TestLateJoinsWhatIsThere(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := logtest.NewNullLogger()
@@ -231,6 +232,7 @@ func TestLateIsWrittenToMeanwhile(t *testing.T) {
 }
 
 func TestLateRefusesBadOptions(t *testing.T) {
+	t.Parallel()
 	if _, err := store.NewLate(store.LateOptions{Options: store.Options{KeepMail: -1}}); err == nil {
 		t.Error("negative retention was accepted")
 	}

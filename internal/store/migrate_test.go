@@ -24,6 +24,7 @@ func openBare(t *testing.T, path string) *sql.DB {
 }
 
 func TestMigrationsAreOneByOneAndWhole(t *testing.T) {
+	t.Parallel()
 	files := fstest.MapFS{
 		"m/0001_first.sql":  {Data: []byte(`PRAGMA application_id = 0x4C414253; CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)`)},
 		"m/0002_second.sql": {Data: []byte(`CREATE TABLE b (x INTEGER); INSERT INTO nowhere VALUES (1)`)},
@@ -62,6 +63,7 @@ func TestMigrationsAreOneByOneAndWhole(t *testing.T) {
 }
 
 func TestMigrationNames(t *testing.T) {
+	t.Parallel()
 	for name, files := range map[string]fstest.MapFS{
 		"gap":       {"m/0001_a.sql": {}, "m/0003_b.sql": {}},
 		"twice":     {"m/0001_a.sql": {}, "m/0001_b.sql": {}},

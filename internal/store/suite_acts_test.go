@@ -11,6 +11,7 @@ import (
 )
 
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		if acts := MustAudit(t, s, 10); len(acts) != 0 {
 			t.Fatal(acts)
@@ -56,6 +57,7 @@ func TestAudit(t *testing.T) {
 // Whatever a commit holds, repeating it, alone or with more behind it, keeps nothing
 // twice and loses nothing.
 func TestNothingIsKeptTwice(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{EventsPerExperiment: 20}, func(t *testing.T, s store.Store) {
 		var c store.Commit
 		grow := func(n int) {
@@ -127,6 +129,7 @@ func TestNothingIsKeptTwice(t *testing.T) {
 
 // A whole commit is all there is afterwards: whatever it doesn't name is forgotten.
 func TestWholeCommit(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{KeepForgotten: 24 * time.Hour}, func(t *testing.T, s store.Store) {
 		for _, name := range []string{"stays", "goes", "said to go", "new"} {
 			if name != "new" {

@@ -29,6 +29,7 @@ var findable = []struct {
 }
 
 func TestFindEvents(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		q    store.EventQuery
 		want string // numbers of the events, newest first
@@ -91,6 +92,7 @@ func TestFindEvents(t *testing.T) {
 
 // Pages of what is found follow each other exactly, whatever is added meanwhile.
 func TestPagesOfWhatIsFound(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		for n := range 20 {
 			e := health.Event{Experiment: fmt.Sprint("pend", n%3), When: minutes(n / 4), Issues: []string{fmt.Sprint("number ", n)}} // several at a moment

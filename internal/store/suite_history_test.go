@@ -50,6 +50,7 @@ func say(all []health.StateChange) string {
 }
 
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	const all = -10_000 // hours; no change is as old
 	tests := map[string]struct {
 		commits  []string
@@ -101,6 +102,7 @@ func TestHistory(t *testing.T) {
 
 // What the store gives of everybody is what it gives of each.
 func TestAllHistory(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		if all := MustAllHistory(t, s, time.Time{}, time.Time{}); len(all) != 0 {
 			t.Fatalf("out of nothing: %v", all)
@@ -135,6 +137,7 @@ func TestAllHistory(t *testing.T) {
 
 // What is too old is dropped, but not what still held at the limit.
 func TestOldHistoryIsDropped(t *testing.T) {
+	t.Parallel()
 	const aDay = 24
 	eachStore(t, store.Options{KeepHistory: 10 * aDay * time.Hour}, func(t *testing.T, s store.Store) {
 		MustCommit(t, s, store.Commit{At: t0, Acts: []health.Act{act(0)}, History: append(append(
@@ -178,6 +181,7 @@ func TestOldHistoryIsDropped(t *testing.T) {
 // A history that was dropped in part, even all of it but what stands, leads nowhere
 // wrong when its numbers are given to others.
 func TestHistoryAfterItWasDropped(t *testing.T) {
+	t.Parallel()
 	s := MustOpen(t, filepath.Join(t.TempDir(), "status.db"), store.Options{KeepHistory: 24 * time.Hour})
 	for _, name := range []string{"a", "b", "c"} {
 		MustCommit(t, s, store.Commit{At: t0, History: changes(t, name, "0 healthy, 1 unhealthy, 2 healthy")})

@@ -12,6 +12,7 @@ import (
 )
 
 func TestOutbox(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		noNext := func(when string) {
 			t.Helper()
@@ -87,6 +88,7 @@ func TestOutbox(t *testing.T) {
 // Mails come in the order in which they were kept, whatever their times say and
 // whenever they are due: a clock may have been set between them.
 func TestDueMailInItsOrder(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		var all []health.Mail
 		for n, at := range []time.Duration{0, -time.Hour, time.Hour, -2 * time.Hour} {
@@ -108,6 +110,7 @@ func TestDueMailInItsOrder(t *testing.T) {
 }
 
 func TestMarkIsWholeOrNothing(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		m := mail("1@lab", t0, "a@x", "b@x")
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{m}})
@@ -128,6 +131,7 @@ func TestMarkIsWholeOrNothing(t *testing.T) {
 }
 
 func TestMailIsKeptOnce(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("1@lab", t0, "a@x", "b@x", "a@x")}})
 		MustMark(t, s, "1@lab", health.Recipient{Address: "a@x", Fate: health.Sent})
@@ -140,6 +144,7 @@ func TestMailIsKeptOnce(t *testing.T) {
 }
 
 func TestMailsInPages(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		var want []health.Mail
 		for n := range 7 {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestStateIsKept(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		same(t, "empty", MustKept(t, s), health.Kept{})
 		system := health.SystemRecord{
@@ -33,6 +34,7 @@ func TestStateIsKept(t *testing.T) {
 }
 
 func TestEventsOfOneExperiment(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{EventsPerExperiment: 3}, func(t *testing.T, s store.Store) {
 		if got := MustEvents(t, s, "pend00"); len(got) != 0 {
 			t.Fatal(got)
@@ -52,6 +54,7 @@ func TestEventsOfOneExperiment(t *testing.T) {
 }
 
 func TestEventsInPages(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{EventsPerExperiment: 5}, func(t *testing.T, s store.Store) {
 		var want []health.Event
 		for n := range 20 {
@@ -111,6 +114,7 @@ func TestEventsInPages(t *testing.T) {
 }
 
 func TestBadCursors(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1), event("a", 2)}, Mails: []*health.Mail{mail("1@lab", t0)}})
 		MustCommit(t, s, store.Commit{At: t0, Mails: []*health.Mail{mail("2@lab", t0)}})
@@ -140,6 +144,7 @@ func TestBadCursors(t *testing.T) {
 }
 
 func TestOldThingsAreDropped(t *testing.T) {
+	t.Parallel()
 	o := store.Options{KeepMail: 10 * 24 * time.Hour, KeepForgotten: 20 * 24 * time.Hour}
 	eachStore(t, o, func(t *testing.T, s store.Store) {
 		at := func(days int) time.Time { return t0.Add(time.Duration(days) * 24 * time.Hour) }
@@ -181,6 +186,7 @@ func TestOldThingsAreDropped(t *testing.T) {
 
 // What is handed in or out can be changed without changing what is kept.
 func TestNothingIsShared(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		e, r, m := event("pend00", 1), record("pend00", 1), mail("1@lab", t0, "a@x")
 		events, records := []health.Event{e}, []health.Record{r}
@@ -207,6 +213,7 @@ func TestNothingIsShared(t *testing.T) {
 }
 
 func TestWhatCannotBeKeptChangesNothing(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		good := store.Commit{At: t0, Events: []health.Event{event("pend00", 1)}, Records: []health.Record{record("pend00", 1)}, Forgotten: []string{"spin01"}}
 		MustCommit(t, s, store.Commit{At: t0, Records: []health.Record{record("spin01", 1)}})
@@ -242,6 +249,7 @@ func TestWhatCannotBeKeptChangesNothing(t *testing.T) {
 }
 
 func TestClosedStore(t *testing.T) {
+	t.Parallel()
 	eachStore(t, store.Options{}, func(t *testing.T, s store.Store) {
 		MustCommit(t, s, store.Commit{At: t0, Events: []health.Event{event("a", 1)}})
 		MustClose(t, s)
@@ -272,6 +280,7 @@ func TestClosedStore(t *testing.T) {
 }
 
 func TestNegativeRetentionIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, o := range []store.Options{{EventsPerExperiment: -1}, {KeepMail: -1}, {KeepForgotten: -1}, {KeepHistory: -1}} {
 		if _, err := store.OpenMemory(o); err == nil {
 			t.Errorf("%+v was accepted", o)

@@ -25,6 +25,7 @@ func saySpansAfter(begin time.Time, spans []store.Span) string {
 
 // Alive is called at these minutes; then the spans within [from, to) are asked for.
 func TestWatched(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		alive    []int
 		from, to int
@@ -62,6 +63,7 @@ func TestWatched(t *testing.T) {
 // A server that was killed was there until it last said so; each start is a span of
 // its own, and a minute costs no row.
 func TestWatchedAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "status.db")
 	s := MustOpen(t, path, store.Options{})
 	for n := range 5 {

@@ -12,6 +12,7 @@ import (
 // Every time in a record comes back in UTC, also in fields added after this test
 // was written.
 func TestTimesComeBackInUTC(t *testing.T) {
+	t.Parallel()
 	local := time.Date(2026, 11, 20, 22, 10, 5, 123456789, time.FixedZone("far", 5*3600))
 	var times int
 	var fill func(reflect.Value)
@@ -79,6 +80,7 @@ func TestTimesComeBackInUTC(t *testing.T) {
 }
 
 func TestTimesAtTheEdge(t *testing.T) {
+	t.Parallel()
 	for _, at := range []time.Time{{}, time.Unix(0, 1), time.Unix(-1, 0), t0} {
 		if got := store.FromNanos(store.Nanos(at)); !got.Equal(at) || got.IsZero() != at.IsZero() {
 			t.Errorf("%v came back as %v", at, got)
