@@ -37,7 +37,7 @@ func TestHalfOpenTCP(t *testing.T) {
 		return
 	}
 	if os.Getenv("NETNS") == "" {
-		t.Skip("it takes minutes and changes the host's network for that time: NETNS=1 runs it, as scripts/netns-test.sh does")
+		t.Skip("it takes minutes and network namespaces: scripts/netns-test.sh makes them and runs it, as CI does")
 	}
 	c := layCable(t)
 	p := startPeer(t)
