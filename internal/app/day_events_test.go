@@ -147,12 +147,17 @@ func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce bo
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%s: "+format, append([]any{entries[0].at.UTC().Format(time.TimeOnly)}, args...)...))
 	}
-	counted := map[string]int{}
+	// Where relay and jump report at the same moment, a mail may be of what is known
+	// between the two.
+	passed := map[string][][]string{}
+	had := func(t told, ill bool) bool {
+		return slices.ContainsFunc(append(passed[t.who], l.latest[t.who]), func(issues []string) bool { return slices.Contains(issues, t.what) == ill })
+	}
 	for _, e := range entries {
 		if e.event == nil {
 			continue
 		}
-		counted[e.who]++
+		passed[e.who] = append(passed[e.who], l.latest[e.who])
 		l.kept[e.who] = within(l.kept[e.who], e.event.when, window)
 		if len(l.kept[e.who]) >= flapEvents {
 			l.silenced[e.who] = true
@@ -189,14 +194,14 @@ func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce bo
 			continue
 		}
 		for _, t := range e.letter.news {
-			if t.who != "" && t.what != "flapping" && counted[t.who] < 2 && !slices.Contains(l.latest[t.who], t.what) {
+			if t.who != "" && t.what != "flapping" && !had(t, true) {
 				fault("a mail says that %s is not well, and no event does", t)
 			}
 			l.knows[t] = true
 			delete(l.owed, t)
 		}
 		for _, t := range e.letter.over {
-			if t.who != "" && counted[t.who] < 2 && slices.Contains(l.latest[t.who], t.what) && t.ending != "no longer watched" {
+			if t.who != "" && !had(t, false) && t.ending != "no longer watched" {
 				fault("a mail says that %s is over, and no event does", t)
 			}
 			if t.what == "flapping" {
