@@ -33,8 +33,9 @@ import (
 //
 // DAY_SEED picks a day (a failing one says its own), DAY_COUNT how many follow it,
 // DAY_LENGTH and DAY_EXPERIMENTS their size. The orders of a seed are always the
-// same, and so is the server's jitter: two runs of one seed are alike, which is seen
-// with the first day where none was asked for.
+// same, and so is the server's jitter: two runs of one seed are alike, but for which of
+// two things of the same nanosecond came first. That they are is seen with the first day
+// where none was asked for.
 func TestDay(t *testing.T) {
 	t.Parallel()
 	number := func(name string, usual int) int {
