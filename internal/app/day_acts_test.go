@@ -19,6 +19,7 @@ import (
 type hush struct {
 	span
 	closes bool   // its resources are closed, too
+	leaves bool   // its resources are left as they are
 	window string // the maintenance; empty: a silence
 }
 
@@ -57,14 +58,15 @@ func (d *day) unhushed(stub string) time.Duration {
 }
 
 // closed says whether maintenance closes an experiment's resources now, and for how
-// long it has or hasn't.
+// long it has or hasn't: for no time, where it leaves them as they happen to be.
 func (d *day) closed(stub string) (closed bool, since time.Duration) {
 	since = 1000 * time.Hour
 	for _, h := range d.hushes[stub] {
-		if now := time.Now(); h.closes && h.to.After(now) {
+		switch now := time.Now(); {
+		case h.closes && h.to.After(now):
 			return true, now.Sub(h.from)
-		} else if h.closes {
-			since = min(since, now.Sub(h.to))
+		case h.closes || h.leaves:
+			since = min(since, max(0, now.Sub(h.to)))
 		}
 	}
 	return false, since
@@ -157,7 +159,7 @@ func (d *day) maintains() {
 		stub, bookings, now.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)), http.StatusCreated)
 	var window struct{ ID string }
 	d.must(json.Unmarshal([]byte(text), &window))
-	d.hushes[stub] = append(d.hushes[stub], hush{span: span{now, until}, closes: bookings == "close", window: window.ID})
+	d.hushes[stub] = append(d.hushes[stub], hush{span: span{now, until}, closes: bookings == "close", leaves: bookings == "leave", window: window.ID})
 	d.covered[stub] = true
 }
 

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -92,6 +93,9 @@ func readItem(item string) ([]told, error) {
 			return nil, fmt.Errorf("a line that says nothing known: %q in %q", part, item)
 		}
 		all = append(all, told{who: m[1], what: w[1] + w[2] + w[3] + w[4], ending: w[5]})
+	}
+	for i := len(all) - 2; i >= 0; i-- { // those that ended alike share the words for it
+		all[i].ending = cmp.Or(all[i].ending, all[i+1].ending)
 	}
 	return all, nil
 }
