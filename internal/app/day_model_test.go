@@ -29,7 +29,10 @@ type placed struct {
 	host    bool
 }
 
-type wire struct{ connected, sending bool }
+type wire struct {
+	connected, sending bool
+	since              time.Time // it connected last
+}
 
 // offered is a resource in the manifest.
 type offered struct {

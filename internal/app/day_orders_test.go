@@ -86,6 +86,9 @@ func (d *day) stream(what string) {
 func (d *day) orderStream(stub, topic, what string) {
 	o, w := d.lab.Stream(topic), d.truth.experiments[stub].streams[topic]
 	d.did("%s %s", topic, what)
+	if what == "returns" || what == "half dead" {
+		d.reconnects(topic, w)
+	}
 	var err error
 	switch what {
 	case "silent":
@@ -103,6 +106,16 @@ func (d *day) orderStream(stub, topic, what string) {
 	}
 	d.must(err)
 	d.truth.note(stub, time.Now())
+}
+
+// reconnects notes that a stream connects anew: one that does so again before it has said
+// anything has been still all the while.
+func (d *day) reconnects(topic string, w *wire) {
+	now := time.Now()
+	if w.sending && now.Sub(w.since) < d.lastActive+d.relayEvery {
+		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: w.since, to: now})
+	}
+	w.since = now
 }
 
 func (d *day) student() {

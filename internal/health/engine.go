@@ -12,6 +12,7 @@ type Engine struct {
 	cfg     Config
 	started time.Time
 	now     time.Time // latest time of any input
+	ticked  time.Time // latest tick: a time without one was missed
 
 	relay, jump             feed
 	relayFrames, jumpFrames uint64 // since the start
@@ -59,7 +60,7 @@ type bookState struct {
 func New(cfg Config, at time.Time, kept Kept) *Engine {
 	cfg.ConfirmDown, cfg.ConfirmUp = max(cfg.ConfirmDown, 1), max(cfg.ConfirmUp, 1)
 	e := &Engine{
-		cfg: cfg, started: at, now: at,
+		cfg: cfg, started: at, now: at, ticked: at,
 		relay:        feed{name: Relay, least: cfg.LastChecked, started: at},
 		jump:         feed{name: Jump, least: cfg.LastChecked, started: at},
 		tunnels:      newTunnels(cfg, at),
@@ -84,7 +85,7 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 // Step takes in one fact and says what follows from it.
 func (e *Engine) Step(in Input) Decision {
 	if at := in.at(); at.After(e.now) {
-		if at.Sub(e.now) > e.asleep() {
+		if at.Sub(e.ticked) > e.asleep() {
 			e.woke(at)
 		}
 		e.now = at
@@ -108,6 +109,7 @@ func (e *Engine) Step(in Input) Decision {
 	case Tunnels:
 		e.hear(in)
 	case Tick:
+		e.ticked = e.now
 	}
 	e.watchTunnels()
 	e.watchSystem()
@@ -130,9 +132,10 @@ func (e *Engine) Step(in Input) Decision {
 // longestAsleep is the longest that asleep may be.
 const longestAsleep = 15 * time.Second
 
-// asleep is a time without any input after which it was we who missed it: ticks come
-// every second, and four times in each window. The machine was suspended, or this
-// process stopped.
+// asleep is a time without a tick after which it was we who missed it: they come every
+// second, and four times in each window. The machine was suspended, this process was
+// stopped, or the loop was held up, in which case what waited for it has the time at which
+// it came.
 func (e *Engine) asleep() time.Duration {
 	if half := e.cfg.LastChecked / 2; half > 0 {
 		return min(half, longestAsleep)

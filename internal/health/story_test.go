@@ -152,6 +152,18 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		}
 		w.now = w.now.Add(by)
 		w.schedule()
+	case "held-up":
+		// What waits for the loop has the time at which it came. Reports wait where they
+		// are read, and no tick is owed.
+		length, err := time.ParseDuration(words[0])
+		if err != nil {
+			return "", err
+		}
+		for end := w.now.Add(length); w.now.Before(end); {
+			w.now = w.now.Add(5 * time.Second)
+			tell(w.query()...)
+		}
+		w.schedule()
 	case "restart":
 		for _, a := range d.CmdArgs {
 			if a.Key == "without" {

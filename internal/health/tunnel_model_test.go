@@ -172,10 +172,9 @@ func TestTunnelModel(t *testing.T) {
 			}
 		}
 		// Time is looked at often, or only when something is said: it must not matter.
-		sparse := rapid.Bool().Draw(t, "sparse")
+		sparse, last := rapid.Bool().Draw(t, "sparse"), w.now
 		for range rapid.IntRange(1, 60).Draw(t, "words") {
-			pause, last := rapid.SampledFrom(pauses).Draw(t, "pause"), w.now
-			for range pause {
+			for range rapid.SampledFrom(pauses).Draw(t, "pause") {
 				w.now = w.now.Add(time.Second / 2)
 				m.halfSecond()
 				if !sparse || w.now.Sub(last) >= 14*time.Second {
