@@ -46,7 +46,7 @@ func TestDay(t *testing.T) {
 		return n
 	}
 	first, count := number("DAY_SEED", 1), number("DAY_COUNT", len(climates))
-	size := number("DAY_EXPERIMENTS", 8)
+	size := number("DAY_EXPERIMENTS", 5)
 	long, err := time.ParseDuration(cmp.Or(os.Getenv("DAY_LENGTH"), "10m"))
 	if err != nil {
 		t.Fatalf("DAY_LENGTH: %v", err)
