@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"labstatus/internal/health"
+	"labstatus/internal/redirect"
 )
 
 // The most that is read of an answer, in bytes, and written of a reason: it
@@ -91,15 +92,13 @@ func NewClient(o Options) (*Client, error) {
 		rt = o.Wrap(rt)
 	}
 
+	client := &http.Client{Transport: rt}
+	redirect.Refuse(client)
 	return &Client{
 		api:     strings.TrimRight(o.API, "/"),
 		timeout: timeout,
 		tokens:  newTokens(o.Audience, o.Secret),
-		http: &http.Client{
-			Transport: rt,
-			// Following would turn a PUT into a GET, and send the token elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:    client,
 	}, nil
 }
 

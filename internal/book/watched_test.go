@@ -87,11 +87,16 @@ func TestTheWayOfACall(t *testing.T) {
 
 func TestNoProxyIsUsedUnasked(t *testing.T) {
 	t.Parallel()
-	client, err := NewClient(Options{API: testAudience, Secret: testSecret})
+	var own *http.Transport
+	client, err := NewClient(Options{API: testAudience, Secret: testSecret, Wrap: func(rt http.RoundTripper) http.RoundTripper {
+		own = rt.(*http.Transport)
+		return rt
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if client.http.Transport.(*http.Transport).Proxy != nil {
+	defer client.Close()
+	if own.Proxy != nil {
 		t.Error("a client of the network's takes a proxy that it was not given")
 	}
 }

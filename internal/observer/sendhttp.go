@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"labstatus/internal/redirect"
 )
 
 // httpSender posts reports as GOST does.
@@ -29,11 +31,9 @@ func newHTTPSender(o Observer, n Network) *httpSender {
 	if n.Wrap != nil {
 		through = n.Wrap(transport)
 	}
-	return &httpSender{o, &http.Client{
-		Transport: through,
-		// A redirect may turn a POST into a GET and take the token elsewhere.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	client := &http.Client{Transport: through}
+	redirect.Refuse(client)
+	return &httpSender{o, client}
 }
 
 func (s *httpSender) send(ctx context.Context, key string, events []Event) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"labstatus/internal/health"
+	"labstatus/internal/redirect"
 )
 
 const (
@@ -71,30 +72,8 @@ func NewService(c ServiceConfig) *Service {
 	if s.life <= 0 {
 		s.life = usualLife
 	}
-	// A token is for one host. And a redirected POST arrives as a GET.
-	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	next := s.client.Transport
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	s.client.Transport = sensible{next}
+	redirect.Refuse(&s.client)
 	return s
-}
-
-// sensible takes away where an answer points to if that is no URL: net/http would
-// repeat all of it in its error, however long, with what may be secret in it.
-type sensible struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (s sensible) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := r.URL.Parse(resp.Header.Get("Location")); err != nil {
-		resp.Header.Del("Location")
-	}
-	return resp, nil
 }
 
 // String names the service, and shows nothing else.
@@ -155,7 +134,7 @@ func (s *Service) Access(ctx context.Context) (uri string, expires time.Time, er
 		return "", time.Time{}, s.refusal(&AccessError{
 			Status:   resp.StatusCode,
 			Message:  message(mask(body, token)),
-			Location: place(resp.Header.Get("Location")),
+			Location: redirect.Place(resp.Header.Get("Location")),
 			Skew:     skew(resp.Header.Get("Date"), now),
 		})
 	}
@@ -215,20 +194,4 @@ func bare(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// longestPlace is how much of a URL helps anybody, in bytes.
-const longestPlace = 300
-
-// place gives a URL without what may be secret in it, or the beginning of a long one.
-func place(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || raw == "" {
-		return ""
-	}
-	text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-	if len(text) > longestPlace {
-		text = strings.ToValidUTF8(text[:longestPlace], "") + "…"
-	}
-	return text
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"labstatus/internal/redirect"
 )
 
 const (
@@ -64,7 +66,7 @@ func (s *Subscriber) dial(ctx context.Context) (*line, time.Time, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, place(uri), s.whyNot(uri, resp, err))
+		return nil, time.Time{}, fmt.Errorf("open %s's feed at %s: %w", s.cfg.Source, redirect.Place(uri), s.whyNot(uri, resp, err))
 	}
 	return newLine(ws, s.cfg.limit), expires, nil
 }
