@@ -6,7 +6,7 @@
 # Without arguments all parts run, one after the other. A volume that is set in the
 # environment is heeded: CRASH_TEST_KILLS=200 scripts/thorough.sh crash
 # Not among them: scripts/fuzz.sh and scripts/soak.sh, which keep what they find, and
-# scripts/netns-test.sh, which changes the host's network meanwhile.
+# scripts/netns-test.sh and scripts/disk-test.sh, which need namespaces of their own.
 #   DAY_COUNT        days of a simulated laboratory (20; scripts/soak.sh has a thousand)
 #   RAPID_CHECKS     what each property is tried with (1000)
 #   THOROUGH_DIR     where the output of parts that fail is kept (a new directory)

@@ -10,10 +10,8 @@ import (
 	"labstatus/internal/store"
 )
 
-// A disk that is really full, for whoever has a small one to spare:
-//
-//	mount -t tmpfs -o size=600k tmpfs /mnt/small
-//	STORE_TEST_SMALL_DISK=/mnt/small go test -run RealFullDisk ./internal/store
+// A disk that is really full: a small file system of the test's own, which
+// scripts/disk-test.sh makes.
 func TestRealFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("STORE_TEST_SMALL_DISK")

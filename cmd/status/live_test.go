@@ -1,0 +1,177 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"labstatus/internal/lab"
+)
+
+// live is a server as systemd runs it, a process with its store in a file, beside a
+// laboratory of three experiments, all in real time.
+type live struct {
+	t      *testing.T
+	lab    *lab.Lab
+	endLab func()
+	dir    string // of the socket and the log
+	env    []string
+	server *exec.Cmd // nil while none runs
+}
+
+// newLive starts the laboratory. Settings are added to the usual ones.
+func newLive(t *testing.T, settings map[string]string) *live {
+	t.Helper()
+	var experiments []lab.Experiment
+	for _, stub := range []string{"pend00", "spin30", "trus05"} {
+		experiments = append(experiments, lab.Experiment{Stub: stub, Streams: []lab.StreamSpec{{Name: "st-video", Period: 50 * time.Millisecond}}})
+	}
+	l, err := lab.New(lab.Options{
+		Experiments: experiments, RelayStats: true, Seed: 1,
+		RelayEvery: 200 * time.Millisecond, JumpEvery: 200 * time.Millisecond, Reconnect: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "live") // short: it has a socket in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &live{t: t, lab: l, dir: dir, env: os.Environ()}
+	s.endLab = runLab(t, l)
+	env := l.Env()
+	maps.Copy(env, map[string]string{
+		"STATUS_LISTEN": "unix:" + s.socket(), "STATUS_STORE": filepath.Join(dir, "status.db"),
+		"STATUS_LOG_FILE": s.log(), "STATUS_LOG_LEVEL": "info", "STATUS_LOG_FORMAT": "text",
+		"STATUS_HEALTH_LAST_ACTIVE": "2s", "STATUS_HEALTH_LAST_CHECKED": "5s", "STATUS_HEALTH_STARTUP": "2s",
+	})
+	maps.Copy(env, settings)
+	for name, value := range env {
+		s.env = append(s.env, name+"="+value)
+	}
+	return s
+}
+
+func (s *live) socket() string { return filepath.Join(s.dir, "s") }
+func (s *live) log() string    { return filepath.Join(s.dir, "log") }
+
+// start runs a server; the test program is one when it is called status.
+func (s *live) start() {
+	s.t.Helper()
+	s.server = &exec.Cmd{Path: os.Args[0], Args: []string{"status", "serve"}, Env: s.env}
+	if err := s.server.Start(); err != nil {
+		s.server = nil
+		s.t.Fatal(err)
+	}
+}
+
+func (s *live) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.server.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stop ends the server as systemd does.
+func (s *live) stop() {
+	s.t.Helper()
+	s.signal(syscall.SIGCONT) // in case it was suspended
+	s.signal(syscall.SIGTERM)
+	if err := s.server.Wait(); err != nil {
+		s.t.Error("the server's exit:", err)
+	}
+	s.server = nil
+}
+
+func (s *live) close() {
+	s.t.Helper()
+	if s.server != nil {
+		s.stop()
+	}
+	s.endLab()
+	if err := os.RemoveAll(s.dir); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// until looks again and again; met also gives what it saw last. A server that could not open
+// its store tries it again within a minute and a quarter.
+func (s *live) until(what string, met func() (bool, string)) {
+	s.t.Helper()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); ; <-look.C {
+		ok, last := met()
+		if ok {
+			return
+		}
+		if time.Since(began) > 100*time.Second {
+			text, err := os.ReadFile(s.log())
+			s.t.Fatalf("waited for %s; the last was %s\n%s%v", what, last, text, err)
+		}
+	}
+}
+
+// healthy waits until the API shows so many experiments to be so.
+func (s *live) healthy(want int) {
+	s.t.Helper()
+	s.until(fmt.Sprint(want, " healthy"), func() (bool, string) {
+		code, body := get(s.socket(), "/api/v1/experiments")
+		return code == http.StatusOK && strings.Count(body, `"state":"healthy"`) == want, body
+	})
+}
+
+// answers waits until a call is answered so, with the words in it.
+func (s *live) answers(path string, want int, words string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%s: %d %q", path, want, words), func() (bool, string) {
+		code, body := get(s.socket(), path)
+		return code == want && strings.Contains(body, words), fmt.Sprint(code, " ", body)
+	})
+}
+
+// logs waits until the log has the words.
+func (s *live) logs(words string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%q in the log", words), func() (bool, string) {
+		text, err := os.ReadFile(s.log())
+		return strings.Contains(string(text), words), fmt.Sprint(err)
+	})
+}
+
+// mailed waits until these mails have come, by what their subjects contain, in this order
+// and no others.
+func (s *live) mailed(words ...string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("mails %q", words), func() (bool, string) {
+		var got []string
+		for _, m := range s.lab.Mails() {
+			got = append(got, m.Subject)
+		}
+		return len(got) == len(words) && slices.EqualFunc(got, words, strings.Contains), fmt.Sprintf("%q", got)
+	})
+}
+
+// wrote waits until book has been written so, from the beginning.
+func (s *live) wrote(want ...string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("writes %q", want), func() (bool, string) {
+		var got []string
+		for _, c := range s.lab.Calls() {
+			if c.Method == http.MethodPut {
+				got = append(got, c.Resource+" "+c.Available)
+			}
+		}
+		return slices.Equal(got, want), fmt.Sprintf("%q", got)
+	})
+}

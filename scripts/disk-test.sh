@@ -1,0 +1,23 @@
+#!/bin/sh
+# Tests the store and a whole server on a disk that is really full, and on one that is
+# really read-only: a small file system in a namespace of its own, which takes root and a
+# minute. Where there is no way to mount one it says so, and nothing is tested.
+set -eu
+cd "$(dirname "$0")/.."
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/small"
+# It is gone with the namespace, so that nothing is left behind, however it ends.
+apart() {
+    unshare --mount sh -c "mount --make-rprivate / && mount -t tmpfs -o size=2m,mode=700 small '$dir/small' && $1"
+}
+if ! apart true 2>/dev/null; then
+    echo "disk-test.sh: no file system can be mounted here (it takes root): nothing is tested" >&2
+    exit 0
+fi
+go test -c -o "$dir/store.test" ./internal/store
+go test -c -o "$dir/status.test" ./cmd/status
+cd internal/store
+STORE_TEST_SMALL_DISK="$dir/small" apart "'$dir/store.test' -test.timeout 5m -test.run '^TestRealFullDisk\$' -test.v"
+cd ../../cmd/status
+DISK_TEST_MOUNT="$dir/small" apart "'$dir/status.test' -test.timeout 5m -test.run '^TestDiskIs' -test.v"
