@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // diskMount names, in the environment, a small file system of the test's own, which it
@@ -30,9 +29,7 @@ func (s *live) notTwice() {
 	s.t.Helper()
 	s.stop()
 	s.start()
-	s.healthy(2)
-	// A grace, after which it would be told again.
-	time.Sleep(3 * time.Second)
+	s.answers("/api/v1/experiments/pend00", 200, `"state":"unhealthy"`) // its grace is over
 	if err := s.lab.Stream("pend00-st-video").Return(); err != nil {
 		s.t.Fatal(err)
 	}

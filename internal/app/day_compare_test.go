@@ -219,10 +219,17 @@ func stampOf(m lab.ReceivedMail) time.Time {
 	return l.at
 }
 
-// noFalseAlarm: what is told to be wrong was so just before.
+// noFalseAlarm: what is told to be wrong was so just before, or in the last report of a
+// source that has failed since, which stands until the source is silent.
 func (d *day) noFalseAlarm(l letter) {
-	slack := time.Duration(1+d.confirm)*max(d.relayEvery, d.jumpEvery) + d.groupWait + 3*time.Second
 	until := l.at.Add(time.Second)
+	since := func(name string) time.Time {
+		slack := time.Duration(1+d.confirm)*max(d.relayEvery, d.jumpEvery) + d.groupWait + 3*time.Second
+		if slices.ContainsFunc(d.illness[name], func(s span) bool { return s.from.Before(until) && (s.to.IsZero() || s.to.After(l.at.Add(-slack))) }) {
+			slack += d.lastChecked
+		}
+		return l.at.Add(-slack)
+	}
 	for _, t := range l.news {
 		switch {
 		case t.who == "":
@@ -233,7 +240,7 @@ func (d *day) noFalseAlarm(l letter) {
 				d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t.what)
 			}
 		case t.what == "flapping":
-		case !d.truth.wasBad(t.who, t.what, l.at.Add(-slack), until):
+		case !d.truth.wasBad(t.who, t.what, since(map[bool]string{true: lab.Jump, false: lab.Relay}[t.what == "jump"]), until):
 			d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t)
 		}
 	}
