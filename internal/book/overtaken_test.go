@@ -34,8 +34,9 @@ func TestHolds(t *testing.T) {
 		})
 	}
 	bubble(t, "closing what is held changes nothing", func(t *testing.T) {
-		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{})
-		s.book.set("r-pend00", false, "lens is being cleaned")
+		b := newFakeBook("r-pend00")
+		b.set("r-pend00", false, "lens is being cleaned")
+		s := newBench(t, b, KeeperOptions{})
 		s.Want(wish("r-pend00", health.Close))
 		settle(time.Second)
 		wantEqual(t, "writes", s.book.made("PUT", "r-pend00"), 0)

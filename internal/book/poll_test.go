@@ -93,13 +93,14 @@ func TestManifestQueries(t *testing.T) {
 		wantEqual(t, "manifests", len(of[health.Manifest](s)), 1)
 	})
 	bubble(t, "a failing reading of what has left it is dropped", func(t *testing.T) {
-		s := newBench(t, newFakeBook("r-pend00", "r-pend01"), KeeperOptions{QueryEvery: time.Minute})
-		s.book.setFault(func(w http.ResponseWriter, _ *http.Request, name string, _ int) bool {
+		b := newFakeBook("r-pend00", "r-pend01")
+		b.setFault(func(w http.ResponseWriter, _ *http.Request, name string, _ int) bool {
 			if name == "r-pend01" {
 				w.WriteHeader(http.StatusBadGateway)
 			}
 			return name == "r-pend01"
 		})
+		s := newBench(t, b, KeeperOptions{QueryEvery: time.Minute})
 		settle(30 * time.Second)
 		s.book.remove("r-pend01")
 		settle(35 * time.Second)

@@ -83,10 +83,9 @@ func TestWishes(t *testing.T) {
 		wantEqual(t, "remembered as unknown", len(s.unknown), 0)
 	})
 	bubble(t, "404 of what the manifest goes on listing", func(t *testing.T) {
-		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{QueryEvery: time.Hour})
-		s.book.mu.Lock()
-		delete(s.book.available, "r-pend00")
-		s.book.mu.Unlock()
+		b := newFakeBook("r-pend00")
+		delete(b.available, "r-pend00")
+		s := newBench(t, b, KeeperOptions{QueryEvery: time.Hour})
 		settle(30 * time.Minute)
 		wantEqual(t, "posted", s.said("r-pend00"), []string{"gone", "gone"})
 		wantEqual(t, "manifests", len(of[health.Manifest](s)), 2)
