@@ -30,6 +30,7 @@ parts() {
 		suspend ./cmd/status TestSuspended SUSPEND_TEST_PAUSE=10m
 		book ./internal/book TestWhateverHappens BOOK_TEST_SEEDS=200
 		mail ./internal/app TestMailStageByAction MAIL_TEST_EVERY=1
+		pauses ./internal/app TestPausesWithinTheWindow PAUSES_LENGTH=1h
 		down ./internal/app TestManyDownAtOnce DOWN_EXPERIMENTS=500
 		restart ./internal/app TestRestartOfALargeLab RESTART_EXPERIMENTS=500
 		leaks ./internal/app TestNothingLeaks LEAK_TEST_ROUNDS=10000

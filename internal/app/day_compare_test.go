@@ -62,27 +62,36 @@ func (d *day) compare() {
 	if sources <= 0 {
 		return
 	}
-	byName := map[string]apiReport{}
-	for _, r := range d.reports() {
-		byName[r.TopicName] = r
-	}
+	said := d.says()
 	for _, stub := range d.truth.stubs() {
 		stable := min(sources, time.Since(d.truth.changed[stub])-max(d.streamBound(), d.jumpBound()))
 		if stable <= 0 || !d.believed(stub) || !d.author.flapping[stub].IsZero() {
 			continue
 		}
-		d.isTrue(stub, byName[stub], stable)
+		d.isTrue(stub, said(stub), stable)
 	}
 }
 
-// reports are what the server says of all experiments: now and then as the API words it,
-// and else as it has it in memory, which costs a fiftieth.
-func (d *day) reports() (all []apiReport) {
+// says is what the server says of experiments: now and then as the API words it, and else
+// as it has it in memory, which costs a fiftieth.
+func (d *day) says() func(stub string) apiReport {
 	if d.passes++; d.passes%20 == 0 {
+		var all []apiReport
 		d.get("/api/v1/experiments", &all)
-		return all
+		return func(stub string) apiReport {
+			n := slices.IndexFunc(all, func(r apiReport) bool { return r.TopicName == stub })
+			if n < 0 {
+				return apiReport{}
+			}
+			return all[n]
+		}
 	}
-	for _, r := range d.app.Snapshot().Experiments {
+	snapshot := d.app.Snapshot()
+	return func(stub string) apiReport {
+		r := snapshot.Find(stub)
+		if r == nil {
+			return apiReport{}
+		}
 		said := apiReport{TopicName: r.Name, State: string(r.State), Healthy: r.Healthy, JumpOK: r.JumpOK, Resources: make([]apiResource, 0, len(r.Resources))}
 		for _, i := range r.Issues {
 			said.Issues = append(said.Issues, i.String())
@@ -90,9 +99,8 @@ func (d *day) reports() (all []apiReport) {
 		for _, res := range r.Resources {
 			said.Resources = append(said.Resources, apiResource{res.Name, res.Available, res.Known, res.Held})
 		}
-		all = append(all, said)
+		return said
 	}
-	return all
 }
 
 // believed says whether the server must have read what the manifest says of an
@@ -126,8 +134,9 @@ func (d *day) isTrue(stub string, r apiReport, stable time.Duration) {
 		}
 	}
 	closed, edge := d.closed(stub)
-	for name, res := range d.truth.manifest {
-		if res.stub == stub && min(d.well(lab.Book), time.Since(res.touched), edge) > d.bookBound() && stable > time.Minute {
+	for _, name := range d.truth.offers(stub) {
+		res := d.truth.manifest[name]
+		if min(d.well(lab.Book), time.Since(res.touched), edge) > d.bookBound() && stable > time.Minute {
 			d.isBooked(name, res, r, closed)
 		}
 	}
@@ -263,8 +272,8 @@ func (d *day) inDoubt(at time.Time) bool {
 
 // takeCalls: nobody's hold is touched, and every reason is ours.
 func (d *day) takeCalls() {
-	for _, c := range d.lab.Calls() {
-		if c.Method != http.MethodPut || !c.At.After(d.lastCall) {
+	for _, c := range d.lab.CallsSince(d.lastCall) {
+		if c.Method != http.MethodPut {
 			continue
 		}
 		byAnna := strings.HasSuffix(c.Reason, " (anna)") // a hold through the API

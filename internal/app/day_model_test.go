@@ -16,6 +16,7 @@ type truth struct {
 	experiments map[string]*placed
 	manifest    map[string]*offered
 	shelved     map[string]*offered // the manifest while book has forgotten it; nil otherwise
+	byStub      map[string][]string // names in the manifest; nil: it has changed
 
 	bad     map[string][]span    // by topic, or "jump " and the stub: when it was not well
 	changed map[string]time.Time // by stub: the latest change of anything about it
@@ -78,12 +79,23 @@ func (t *truth) stubs() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
+// offers are the names of an experiment's resources in the manifest.
+func (t *truth) offers(stub string) []string {
+	if t.byStub == nil {
+		t.byStub = map[string][]string{}
+		for name, r := range t.manifest {
+			t.byStub[r.stub] = append(t.byStub[r.stub], name)
+		}
+	}
+	return t.byStub[stub]
+}
+
 // wrong lists what is not well about an experiment: topics, and "jump".
 func (t *truth) wrong(stub string) []string {
 	found := map[string]bool{}
-	for _, r := range t.manifest {
-		for _, topic := range r.topics {
-			if r.stub == stub && !t.sends(stub, topic) {
+	for _, name := range t.offers(stub) {
+		for _, topic := range t.manifest[name].topics {
+			if !t.sends(stub, topic) {
 				found[topic] = true
 			}
 		}
@@ -118,11 +130,9 @@ func (t *truth) note(stub string, now time.Time) {
 		t.present[stub], t.listed[stub] = here, now
 	}
 	all := map[string]bool{"jump " + stub: t.experiments[stub] == nil || !t.experiments[stub].host}
-	for _, r := range t.manifest {
-		if r.stub == stub {
-			for _, topic := range r.topics {
-				all[topic] = !t.sends(stub, topic)
-			}
+	for _, name := range t.offers(stub) {
+		for _, topic := range t.manifest[name].topics {
+			all[topic] = !t.sends(stub, topic)
 		}
 	}
 	if x := t.experiments[stub]; x != nil {
@@ -176,6 +186,7 @@ func (t *truth) offer(name string, r *offered, now time.Time) {
 		defer t.note(was.stub, now)
 	}
 	into[name] = r
+	t.byStub = nil
 	t.listed[r.stub] = now
 	t.note(r.stub, now)
 }
@@ -184,6 +195,7 @@ func (t *truth) withdraw(name string, now time.Time) {
 	for _, from := range []map[string]*offered{t.manifest, t.shelved} {
 		if r := from[name]; r != nil {
 			delete(from, name)
+			t.byStub = nil
 			t.listed[r.stub] = now
 			t.note(r.stub, now)
 		}
@@ -195,7 +207,7 @@ func (t *truth) shelve(now time.Time) {
 	if t.shelved != nil {
 		return
 	}
-	t.shelved, t.manifest = t.manifest, map[string]*offered{}
+	t.shelved, t.manifest, t.byStub = t.manifest, map[string]*offered{}, nil
 	for _, r := range t.shelved {
 		t.listed[r.stub] = now
 		t.note(r.stub, now)
@@ -204,7 +216,7 @@ func (t *truth) shelve(now time.Time) {
 
 func (t *truth) unshelve(now time.Time) {
 	if t.shelved != nil {
-		t.manifest, t.shelved = t.shelved, nil
+		t.manifest, t.shelved, t.byStub = t.shelved, nil, nil
 		for _, r := range t.manifest {
 			t.listed[r.stub] = now
 			t.note(r.stub, now)

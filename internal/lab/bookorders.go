@@ -78,12 +78,21 @@ func (l *Lab) Availability(name string) (available bool, reason string, known bo
 
 // Calls returns every request book received, those it has not answered (yet)
 // too, in the order of their arrival: at most the newest 20,000.
-func (l *Lab) Calls() []Call {
+func (l *Lab) Calls() []Call { return l.CallsSince(time.Time{}) }
+
+// CallsSince returns those of Calls that came after a moment.
+func (l *Lab) CallsSince(moment time.Time) []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	calls := make([]Call, len(l.book.calls))
-	for i, c := range l.book.calls {
-		calls[i] = *c
+	first, _ := slices.BinarySearchFunc(l.book.calls, moment, func(c *Call, moment time.Time) int {
+		if c.At.After(moment) {
+			return 1
+		}
+		return -1
+	})
+	calls := make([]Call, 0, len(l.book.calls)-first)
+	for _, c := range l.book.calls[first:] {
+		calls = append(calls, *c)
 	}
 	return calls
 }
