@@ -89,6 +89,9 @@ type bench struct {
 	posted []health.Input
 }
 
+// longest is no jitter: attempts are 1, 2, 4, 8, 16, 30, 30... seconds apart.
+func longest(below time.Duration) time.Duration { return below }
+
 // newBench runs a keeper within a bubble.
 func newBench(t *testing.T, b *fakeBook, o KeeperOptions) *bench {
 	t.Helper()

@@ -70,11 +70,11 @@ func TestOvertaken(t *testing.T) {
 		return true
 	}
 	bubble(t, "while it waits for another attempt", func(t *testing.T) {
-		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{})
+		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{Jitter: longest})
 		settle(time.Second)
 		s.book.setFault(down)
 		s.Want(wish("r-pend00", health.Close))
-		settle(40 * time.Second) // the next attempt is 15 s away at least
+		settle(40 * time.Second) // the next attempt is 21 s away
 		s.book.setFault(nil)
 		s.Want(wish("r-pend00", health.Close, "status server: same again"))
 		settle(10 * time.Millisecond)

@@ -40,14 +40,14 @@ func TestTrouble(t *testing.T) {
 		}
 	})
 	bubble(t, "a good manifest hastens what waits", func(t *testing.T) {
-		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{})
+		s := newBench(t, newFakeBook("r-pend00"), KeeperOptions{Jitter: longest})
 		settle(time.Second)
 		s.book.setFault(func(w http.ResponseWriter, _ *http.Request, _ string, _ int) bool {
 			w.WriteHeader(http.StatusBadGateway)
 			return true
 		})
 		s.Want(wish("r-pend00", health.Close))
-		settle(40 * time.Second) // the next attempt is 15 s away at least
+		settle(40 * time.Second) // the next attempt is 21 s away
 		s.book.setFault(nil)
 		s.Requery()
 		settle(10 * time.Millisecond)
