@@ -35,7 +35,7 @@ parts() {
 		restart ./internal/app TestRestartOfALargeLab RESTART_EXPERIMENTS=500
 		leaks ./internal/app TestNothingLeaks LEAK_TEST_ROUNDS=10000
 		browser ./internal/browsertest TestManyExperiments BROWSER_TEST_EXPERIMENTS=10000
-		dark ./internal/browsertest TestPagesFitAndCanBeRead BROWSER_TEST_EVERY=1
+		axe ./internal/browsertest TestPagesFitAndCanBeRead BROWSER_TEST_EVERY=1
 		days ./internal/app TestDay DAY_LENGTH=24h DAY_EXPERIMENTS=200 DAY_COUNT=20
 	PARTS
 	# Whatever rapid draws: the packages whose properties are tried less often than that.

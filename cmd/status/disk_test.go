@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // diskMount names, in the environment, a small file system of the test's own, which it
@@ -19,6 +20,14 @@ func smallDisk(t *testing.T) string {
 	dir := os.Getenv(diskMount)
 	if dir == "" {
 		t.Skip(diskMount + " names no directory: see scripts/disk-test.sh")
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	const tmpfs, most = 0x01021994, 16 << 20
+	if size := fs.Blocks * uint64(fs.Bsize); fs.Type != tmpfs || size > most {
+		t.Fatalf("%s=%s is no tmpfs of at most %d bytes: it would be filled", diskMount, dir, most)
 	}
 	return dir
 }
@@ -42,7 +51,7 @@ func (s *live) notTwice() {
 // When there is room again people are told, once.
 func TestDiskIsFull(t *testing.T) {
 	dir := smallDisk(t)
-	s := newLive(t, map[string]string{"STATUS_STORE": filepath.Join(dir, "full.db")})
+	s := newLive(t, map[string]string{"STATUS_STORE": filepath.Join(dir, "small.db")})
 	defer s.close()
 	s.start()
 	s.healthy(3)
@@ -64,9 +73,9 @@ func TestDiskIsFull(t *testing.T) {
 	s.healthy(2)
 	s.wrote("r-pend00 false")
 	s.answers("/readyz", 503, "the store can't be written: ")
-	s.answers("/api/v1/system", 200, "full")
+	s.answers("/api/v1/system", 200, "no space left")
 	s.answers("/healthz", 200, "")
-	s.mailed() // what can't be kept is not sent: after a crash it would be sent again
+	s.unmailed(3 * time.Second) // what can't be kept is not sent: after a crash it would be sent again
 
 	if err := os.Remove(filler.Name()); err != nil {
 		t.Fatal(err)
@@ -89,12 +98,12 @@ func TestDiskIsReadOnly(t *testing.T) {
 	}
 	mount(syscall.MS_RDONLY)
 	defer mount(0)
-	s := newLive(t, map[string]string{"STATUS_STORE": filepath.Join(dir, "readonly.db")})
+	s := newLive(t, map[string]string{"STATUS_STORE": filepath.Join(dir, "small.db")})
 	defer s.close()
 	s.start()
 	s.healthy(3)
 	s.logs("read-only file system")
-	s.answers("/readyz", 503, "read-only")
+	s.answers("/readyz", 503, "read-only file system")
 	if err := s.lab.Stream("pend00-st-video").Vanish(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +111,9 @@ func TestDiskIsReadOnly(t *testing.T) {
 	s.wrote("r-pend00 false")
 
 	mount(0)
+	s.patience = 100 * time.Second // the file is tried again within a minute and a quarter
 	s.answers("/readyz", 200, "")
+	s.patience = usualPatience
 	s.mailed("1 new problem: pend00")
 	s.notTwice()
 }

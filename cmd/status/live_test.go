@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -27,7 +28,11 @@ type live struct {
 	dir    string // of the socket and the log
 	env    []string
 	server *exec.Cmd // nil while none runs
+	// patience is how long it is waited for anything.
+	patience time.Duration
 }
+
+const usualPatience = 30 * time.Second
 
 // newLive starts the laboratory. Settings are added to the usual ones.
 func newLive(t *testing.T, settings map[string]string) *live {
@@ -47,7 +52,7 @@ func newLive(t *testing.T, settings map[string]string) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &live{t: t, lab: l, dir: dir, env: os.Environ()}
+	s := &live{t: t, lab: l, dir: dir, env: os.Environ(), patience: usualPatience}
 	s.endLab = runLab(t, l)
 	env := l.Env()
 	maps.Copy(env, map[string]string{
@@ -64,12 +69,17 @@ func newLive(t *testing.T, settings map[string]string) *live {
 
 func (s *live) socket() string { return filepath.Join(s.dir, "s") }
 func (s *live) log() string    { return filepath.Join(s.dir, "log") }
+func (s *live) stderr() string { return filepath.Join(s.dir, "stderr") }
 
 // start runs a server; the test program is one when it is called status.
 func (s *live) start() {
 	s.t.Helper()
-	s.server = &exec.Cmd{Path: os.Args[0], Args: []string{"status", "serve"}, Env: s.env}
-	if err := s.server.Start(); err != nil {
+	stderr, err := os.OpenFile(s.stderr(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.server = &exec.Cmd{Path: os.Args[0], Args: []string{"status", "serve"}, Env: s.env, Stderr: stderr}
+	if err := errors.Join(s.server.Start(), stderr.Close()); err != nil {
 		s.server = nil
 		s.t.Fatal(err)
 	}
@@ -85,12 +95,17 @@ func (s *live) signal(sig os.Signal) {
 // stop ends the server as systemd does.
 func (s *live) stop() {
 	s.t.Helper()
-	s.signal(syscall.SIGCONT) // in case it was suspended
-	s.signal(syscall.SIGTERM)
-	if err := s.server.Wait(); err != nil {
-		s.t.Error("the server's exit:", err)
-	}
+	server := s.server
 	s.server = nil
+	// Suspended, it would not hear of it.
+	if err := errors.Join(server.Process.Signal(syscall.SIGCONT), server.Process.Signal(syscall.SIGTERM)); err != nil {
+		s.t.Error(err)
+	}
+	late := time.AfterFunc(s.patience, func() { _ = server.Process.Kill() }) // its exit says so
+	defer late.Stop()
+	if err := server.Wait(); err != nil {
+		s.t.Errorf("the server's exit: %v\n%s", err, s.said())
+	}
 }
 
 func (s *live) close() {
@@ -104,8 +119,20 @@ func (s *live) close() {
 	}
 }
 
-// until looks again and again; met also gives what it saw last. A server that could not open
-// its store tries it again within a minute and a quarter.
+// said is what the server has left to read.
+func (s *live) said() string {
+	var all []byte
+	for _, path := range []string{s.log(), s.stderr()} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			text = []byte(err.Error() + "\n")
+		}
+		all = append(all, text...)
+	}
+	return string(all)
+}
+
+// until looks again and again; met also gives what it saw last.
 func (s *live) until(what string, met func() (bool, string)) {
 	s.t.Helper()
 	look := time.NewTicker(50 * time.Millisecond)
@@ -115,9 +142,8 @@ func (s *live) until(what string, met func() (bool, string)) {
 		if ok {
 			return
 		}
-		if time.Since(began) > 100*time.Second {
-			text, err := os.ReadFile(s.log())
-			s.t.Fatalf("waited for %s; the last was %s\n%s%v", what, last, text, err)
+		if time.Since(began) > s.patience {
+			s.t.Fatalf("waited for %s; the last was %s\n%s", what, last, s.said())
 		}
 	}
 }
@@ -160,6 +186,15 @@ func (s *live) mailed(words ...string) {
 		}
 		return len(got) == len(words) && slices.EqualFunc(got, words, strings.Contains), fmt.Sprintf("%q", got)
 	})
+}
+
+// unmailed fails the test if any mail comes within a time.
+func (s *live) unmailed(long time.Duration) {
+	s.t.Helper()
+	<-time.After(long)
+	if mails := s.lab.Mails(); len(mails) > 0 {
+		s.t.Fatalf("%d mails, the first is %q; want none", len(mails), mails[0].Subject)
+	}
 }
 
 // wrote waits until book has been written so, from the beginning.

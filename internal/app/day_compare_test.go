@@ -228,16 +228,21 @@ func stampOf(m lab.ReceivedMail) time.Time {
 	return l.at
 }
 
-// noFalseAlarm: what is told to be wrong was so just before, or in the last report of a
-// source that has failed since, which stands until the source is silent.
+// noFalseAlarm: what is told to be wrong was so just before. Where its source has failed
+// since, it was so just before that: what was reported last stands until the source is
+// silent, and the end of a grace tells it.
 func (d *day) noFalseAlarm(l letter) {
 	until := l.at.Add(time.Second)
+	slack := time.Duration(1+d.confirm)*max(d.relayEvery, d.jumpEvery) + d.groupWait + 3*time.Second
 	since := func(name string) time.Time {
-		slack := time.Duration(1+d.confirm)*max(d.relayEvery, d.jumpEvery) + d.groupWait + 3*time.Second
-		if slices.ContainsFunc(d.illness[name], func(s span) bool { return s.from.Before(until) && (s.to.IsZero() || s.to.After(l.at.Add(-slack))) }) {
-			slack += d.lastChecked
+		first := l.at.Add(-slack)
+		for _, s := range d.illness[name] {
+			failing := s.from.Before(until) && (s.to.IsZero() || s.to.After(l.at.Add(-slack)))
+			if before := later(s.from, l.at.Add(-d.lastChecked)).Add(-slack); failing && before.Before(first) {
+				first = before
+			}
 		}
-		return l.at.Add(-slack)
+		return first
 	}
 	for _, t := range l.news {
 		switch {
@@ -270,9 +275,11 @@ func (d *day) inDoubt(at time.Time) bool {
 	return false
 }
 
-// takeCalls: nobody's hold is touched, and every reason is ours.
+// takeCalls: nobody's hold is touched, every reason is ours, and what maintenance leaves as
+// it is isn't written. What came at the moment of the comparison before is judged again:
+// not all of it was there.
 func (d *day) takeCalls() {
-	for _, c := range d.lab.CallsSince(d.lastCall) {
+	for _, c := range d.lab.CallsSince(d.lastCall.Add(-1)) {
 		if c.Method != http.MethodPut {
 			continue
 		}
@@ -283,6 +290,9 @@ func (d *day) takeCalls() {
 		r := d.truth.manifest[c.Resource]
 		if r != nil && !byAnna && r.held != "" && c.At.After(r.touched.Add(time.Second)) {
 			d.errorf("%s is written at %s though somebody holds it: %s", c.Resource, c.At.UTC().Format(time.TimeOnly), r.held)
+		}
+		if r != nil && !byAnna && d.leftAlone(r.stub, c.At) {
+			d.errorf("%s is written at %s though maintenance leaves it as it is", c.Resource, c.At.UTC().Format(time.TimeOnly))
 		}
 	}
 	d.lastCall = time.Now()

@@ -148,10 +148,14 @@ func (l *ledgerOfEvents) second(entries []entry, window time.Duration, atOnce bo
 		faults = append(faults, fmt.Errorf("%s: "+format, append([]any{entries[0].at.UTC().Format(time.TimeOnly)}, args...)...))
 	}
 	// Where relay and jump report at the same moment, a mail may be of what is known
-	// between the two.
+	// between the two; where news waits, also of what was known before both.
 	passed := map[string][][]string{}
 	had := func(t told, ill bool) bool {
-		return slices.ContainsFunc(append(passed[t.who], l.latest[t.who]), func(issues []string) bool { return slices.Contains(issues, t.what) == ill })
+		states := append(passed[t.who], l.latest[t.who])
+		if len(states) > 1 && atOnce && !doubt(t.who) {
+			states = states[1:]
+		}
+		return slices.ContainsFunc(states, func(issues []string) bool { return slices.Contains(issues, t.what) == ill })
 	}
 	for _, e := range entries {
 		if e.event == nil {

@@ -108,11 +108,12 @@ func (d *day) orderStream(stub, topic, what string) {
 	d.truth.note(stub, time.Now())
 }
 
-// reconnects notes that a stream connects anew: one that does so again before it has said
-// anything has been still all the while.
+// reconnects notes that a stream connects anew: one that does so again before a report of
+// relay can have shown a message of it, within a second, has been still for whoever reads
+// the reports.
 func (d *day) reconnects(topic string, w *wire) {
 	now := time.Now()
-	if w.sending && now.Sub(w.since) < d.lastActive+d.relayEvery {
+	if w.sending && now.Sub(w.since) < d.relayEvery+time.Second {
 		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: w.since, to: now})
 	}
 	w.since = now

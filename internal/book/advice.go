@@ -42,8 +42,8 @@ func adviseOnStatus(e *StatusError, header http.Header, now time.Time) string {
 	case says("no scope"):
 		return "book wants another scope than booking:admin: see its version"
 	case e.Status >= 300 && e.Status < 400:
-		if to := redirect.Place(header.Get("Location")); strings.Contains(to, "://") {
-			return fmt.Sprintf("book has moved to %s: set STATUS_SCHEME_BOOK, STATUS_HOST_BOOK and STATUS_BASEPATH_BOOK so", to)
+		if to, err := url.Parse(header.Get("Location")); err == nil && to.Host != "" {
+			return fmt.Sprintf("book has moved to %s: set STATUS_SCHEME_BOOK, STATUS_HOST_BOOK and STATUS_BASEPATH_BOOK so", redirect.Place(to.String()))
 		}
 		return "redirects are not followed: check STATUS_SCHEME_BOOK and STATUS_HOST_BOOK"
 	case e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed:

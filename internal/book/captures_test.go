@@ -182,6 +182,8 @@ func TestProxies(t *testing.T) {
 			"open r-pend00: book answered 301 Moved Permanently: book has moved to https://lab.test/lab/book/api/v1/admin/resources/r-pend00: set STATUS_SCHEME_BOOK, STATUS_HOST_BOOK and STATUS_BASEPATH_BOOK so"},
 		{"a redirect to what is no URL", put, 302, http.Header{"Location": {"%zz" + strings.Repeat("secret", 1000)}}, "",
 			"open r-pend00: book answered 302 Found: redirects are not followed: check STATUS_SCHEME_BOOK and STATUS_HOST_BOOK"},
+		{"a redirect within book's own host", put, 302, http.Header{"Location": {"/login/https://idp.example/x"}}, "",
+			"open r-pend00: book answered 302 Found: redirects are not followed: check STATUS_SCHEME_BOOK and STATUS_HOST_BOOK"},
 		{"credentials of its own", all, 401, nil, "<html><h1>401   Authorization\nRequired</h1></html>",
 			"read the manifest: book answered 401 Unauthorized \"401 Authorization Required\": see whether a proxy before book asks for its own credentials"},
 		{"a bare JSON string", one, 500, nil, `"out of ink"`, "read r-pend00: book answered 500 Internal Server Error \"out of ink\""},

@@ -12,7 +12,7 @@ type Engine struct {
 	cfg     Config
 	started time.Time
 	now     time.Time // latest time of any input
-	ticked  time.Time // latest tick: a time without one was missed
+	awake   time.Time // latest tick, or when we woke: longer without a tick and we missed something
 
 	relay, jump             feed
 	relayFrames, jumpFrames uint64 // since the start
@@ -60,7 +60,7 @@ type bookState struct {
 func New(cfg Config, at time.Time, kept Kept) *Engine {
 	cfg.ConfirmDown, cfg.ConfirmUp = max(cfg.ConfirmDown, 1), max(cfg.ConfirmUp, 1)
 	e := &Engine{
-		cfg: cfg, started: at, now: at, ticked: at,
+		cfg: cfg, started: at, now: at, awake: at,
 		relay:        feed{name: Relay, least: cfg.LastChecked, started: at},
 		jump:         feed{name: Jump, least: cfg.LastChecked, started: at},
 		tunnels:      newTunnels(cfg, at),
@@ -85,13 +85,13 @@ func New(cfg Config, at time.Time, kept Kept) *Engine {
 // Step takes in one fact and says what follows from it.
 func (e *Engine) Step(in Input) Decision {
 	if at := in.at(); at.After(e.now) {
-		if at.Sub(e.ticked) > e.asleep() {
-			e.woke(at)
-		}
 		e.now = at
 	}
 	d := Decision{At: e.now, Notes: e.notes}
 	e.d, e.notes = &d, nil
+	if missed := e.now.Sub(e.awake); missed > e.asleep() {
+		e.woke(missed)
+	}
 	e.watch() // silence that nobody has noticed yet comes before what ends it
 	switch in := in.(type) {
 	case Frame:
@@ -109,7 +109,7 @@ func (e *Engine) Step(in Input) Decision {
 	case Tunnels:
 		e.hear(in)
 	case Tick:
-		e.ticked = e.now
+		e.awake = e.now
 	}
 	e.watchTunnels()
 	e.watchSystem()
@@ -146,15 +146,17 @@ func (e *Engine) asleep() time.Duration {
 // woke: what the sources sent meanwhile was not heard, so their silence says nothing.
 // Each has its window again from now on, and settles with its next frame. Tunnels have
 // their patience again, too.
-func (e *Engine) woke(at time.Time) {
+func (e *Engine) woke(missed time.Duration) {
+	e.note(Warn, "this server has stood still for "+missed.Round(time.Second).String()+": what it has not heard meanwhile blames nobody", "", "")
+	e.awake = e.now
 	for _, f := range []*feed{&e.relay, &e.jump} {
-		f.wokeAt = at
+		f.wokeAt = e.now
 		if f.seen && !f.silent {
 			f.broken = true
 			f.cadence.Break()
 		}
 	}
-	e.tunnels.awake = at
+	e.tunnels.awake = e.now
 	e.touched = true
 }
 

@@ -71,7 +71,8 @@ type BookFailed struct {
 	Err string // what was asked and what went wrong, in words; never a token
 }
 
-// Tick reports that time has passed.
+// Tick reports that time has passed. One is due every second, and four in each window: a
+// longer time without any is one in which the engine was not asked, and heard nothing.
 type Tick struct{ At time.Time }
 
 func (in Frame) at() time.Time        { return in.At }

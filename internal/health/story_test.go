@@ -40,6 +40,7 @@ import (
 //	            weekly=(mon,tue) start=08:00 end=12:30 zone=Europe/London
 //	end-maintenance ID
 //	clock back|forward 1h     as a clock without monotonic reading jumps
+//	held-up 2m                as our loop is by a log that takes no line: book's answers wait
 //	restart [after=1m] [without=SOURCE/SERVICE]
 //	                          a new engine from what was kept, less that tunnel
 //	state                     the snapshot, in short
@@ -153,16 +154,21 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		w.now = w.now.Add(by)
 		w.schedule()
 	case "held-up":
-		// What waits for the loop has the time at which it came. Reports wait where they
-		// are read, and no tick is owed.
+		// What waits for the loop has the time at which it came: a report of each source,
+		// and all that book answered. Later reports wait where they are read, and come when
+		// it goes on. No tick is owed.
 		length, err := time.ParseDuration(words[0])
 		if err != nil {
 			return "", err
 		}
+		tell(w.step(w.relayFrame())...)
+		tell(w.step(w.jumpFrame())...)
 		for end := w.now.Add(length); w.now.Before(end); {
 			w.now = w.now.Add(5 * time.Second)
 			tell(w.query()...)
 		}
+		tell(w.step(w.relayFrame())...)
+		tell(w.step(w.jumpFrame())...)
 		w.schedule()
 	case "restart":
 		for _, a := range d.CmdArgs {

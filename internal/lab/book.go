@@ -151,13 +151,14 @@ func (l *Lab) recordCalls(next http.Handler) http.Handler {
 	resources := l.base(Book) + resourcesPath + "/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		call := &Call{At: time.Now(), Method: r.Method, Path: r.URL.Path, Available: q.Get("available"), Reason: q.Get("reason")}
+		call := &Call{Method: r.Method, Path: r.URL.Path, Available: q.Get("available"), Reason: q.Get("reason")}
 		if name, ok := strings.CutPrefix(path.Clean(r.URL.Path), resources); ok {
 			call.Resource = name
 		}
 		l.mu.Lock()
+		call.At = time.Now() // their order is that of their moments
 		l.book.calls = append(l.book.calls, call)
-		if n := len(l.book.calls); n > callsKept {
+		if n := len(l.book.calls); n > callsKept+callsKept/4 { // not at each: all of them would be moved
 			l.book.calls = slices.Delete(l.book.calls, 0, n-callsKept)
 		}
 		l.mu.Unlock()

@@ -84,14 +84,15 @@ func (l *Lab) Calls() []Call { return l.CallsSince(time.Time{}) }
 func (l *Lab) CallsSince(moment time.Time) []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first, _ := slices.BinarySearchFunc(l.book.calls, moment, func(c *Call, moment time.Time) int {
+	kept := l.book.calls[max(0, len(l.book.calls)-callsKept):]
+	first, _ := slices.BinarySearchFunc(kept, moment, func(c *Call, moment time.Time) int {
 		if c.At.After(moment) {
 			return 1
 		}
 		return -1
 	})
-	calls := make([]Call, 0, len(l.book.calls)-first)
-	for _, c := range l.book.calls[first:] {
+	calls := make([]Call, 0, len(kept)-first)
+	for _, c := range kept[first:] {
 		calls = append(calls, *c)
 	}
 	return calls

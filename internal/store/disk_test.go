@@ -1,9 +1,12 @@
+//go:build linux
+
 package store_test
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"labstatus/internal/health"
@@ -17,6 +20,13 @@ func TestRealFullDisk(t *testing.T) {
 	dir := os.Getenv("STORE_TEST_SMALL_DISK")
 	if dir == "" {
 		t.Skip("STORE_TEST_SMALL_DISK names no directory")
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free > 16<<20 {
+		t.Fatalf("STORE_TEST_SMALL_DISK=%s is no small file system: %d bytes would be filled", dir, free)
 	}
 	path := filepath.Join(dir, "full", "status.db")
 	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
