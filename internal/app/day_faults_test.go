@@ -165,6 +165,7 @@ func (d *day) restartServer() {
 		d.mendStore()
 		d.wait(storeWell)
 	}
+	judged := d.judged()
 	if d.rng.IntN(2) == 0 {
 		d.did("the server stops")
 		d.stop()
@@ -177,6 +178,10 @@ func (d *day) restartServer() {
 		d.stream(pick(d, []string{"vanishes", "returns", "silent", "speaks"}))
 		d.wait(time.Duration(d.rng.IntN(120)) * time.Second)
 	}
+	if d.rng.IntN(4) == 0 {
+		d.lost()
+	}
 	d.did("the server starts")
 	d.start()
+	d.repeats(judged)
 }

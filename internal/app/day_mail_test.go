@@ -21,7 +21,7 @@ type letter struct {
 // told is one thing in a mail: about an experiment, or about the system.
 type told struct {
 	who    string // empty: the system
-	what   string // a topic, "jump", "flapping"; "relay", "jump" or "book" for the system
+	what   string // a topic, "jump", a tunnel, "flapping"; "relay", "jump" or "book" for the system
 	ending string // of what is over
 }
 
@@ -72,7 +72,7 @@ var (
 	flapMeaning = regexp.MustCompile(`flapping: .*? when it is steady`)
 	caredFor    = regexp.MustCompile(` \[(?:acknowledged|silenced|in maintenance|maintenance)\b[^\]]*\]`)
 	nameOfLine  = regexp.MustCompile(`^([^\s:]+): `)
-	thing       = regexp.MustCompile(`^(?:missing required (\S+?)|unhealthy (\S+?)|missing (jump)|(flapping))(?:: ([a-z, ]+?)(?: after .*)?)?(?: \(since [^)]+\))?$`)
+	thing       = regexp.MustCompile(`^(?:missing required (\S+?)|unhealthy ((?:tunnel )?\S+?)|missing (jump|tunnel \S+?)|(flapping))(?:: ([a-z, ]+?)(?: after .*)?)?(?: \(since [^)]+\))?$`)
 )
 
 func readItem(item string) ([]told, error) {

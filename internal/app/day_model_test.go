@@ -15,10 +15,11 @@ type truth struct {
 	blind       bool // relay gives no statistics: whoever is connected counts as sending
 	experiments map[string]*placed
 	manifest    map[string]*offered
-	shelved     map[string]*offered // the manifest while book has forgotten it; nil otherwise
-	byStub      map[string][]string // names in the manifest; nil: it has changed
+	tunnels     map[string]map[string]*passage // by stub and service; they outlive the experiment
+	shelved     map[string]*offered            // the manifest while book has forgotten it; nil otherwise
+	byStub      map[string][]string            // names in the manifest; nil: it has changed
 
-	bad     map[string][]span    // by topic, or "jump " and the stub: when it was not well
+	bad     map[string][]span    // by topic, tunnel, or "jump " and the stub: when it was not well
 	changed map[string]time.Time // by stub: the latest change of anything about it
 	listed  map[string]time.Time // by stub: the latest change of what the manifest says of it, or of its being there
 	present map[string]bool      // by stub: somebody says that it is there
@@ -48,7 +49,7 @@ type span struct{ from, to time.Time }
 
 func newTruth(blind bool) *truth {
 	return &truth{
-		blind: blind, experiments: map[string]*placed{}, manifest: map[string]*offered{},
+		blind: blind, experiments: map[string]*placed{}, manifest: map[string]*offered{}, tunnels: map[string]map[string]*passage{},
 		bad: map[string][]span{}, changed: map[string]time.Time{}, listed: map[string]time.Time{},
 		present: map[string]bool{},
 	}
@@ -90,7 +91,7 @@ func (t *truth) offers(stub string) []string {
 	return t.byStub[stub]
 }
 
-// wrong lists what is not well about an experiment: topics, and "jump".
+// wrong lists what is not well about an experiment: topics, "jump", and tunnels.
 func (t *truth) wrong(stub string) []string {
 	found := map[string]bool{}
 	for _, name := range t.offers(stub) {
@@ -111,6 +112,11 @@ func (t *truth) wrong(stub string) []string {
 			}
 		}
 	}
+	for name, p := range t.tunnels[stub] {
+		if p.unwell {
+			found[tunnelSubject(name)] = true
+		}
+	}
 	return slices.Sorted(maps.Keys(found))
 }
 
@@ -118,6 +124,11 @@ func (t *truth) wrong(stub string) []string {
 func (t *truth) open(r *offered) bool {
 	if r.held != "" {
 		return false
+	}
+	for _, p := range t.tunnels[r.stub] {
+		if p.required && p.unwell {
+			return false
+		}
 	}
 	return !slices.ContainsFunc(r.topics, func(topic string) bool { return !t.sends(r.stub, topic) })
 }
@@ -144,6 +155,9 @@ func (t *truth) note(stub string, now time.Time) {
 		if strings.HasPrefix(topic, stub+"-st-") {
 			all[topic] = !t.sends(stub, topic)
 		}
+	}
+	for name, p := range t.tunnels[stub] {
+		all[tunnelSubject(name)] = p.unwell
 	}
 	for what, bad := range all {
 		spans := t.bad[what]

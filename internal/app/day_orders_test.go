@@ -53,6 +53,10 @@ var dayOrders = []dayOrder{
 	{2, (*day).silences},
 	{2, (*day).maintains},
 	{2, (*day).acks},
+	{8, (*day).tunnel},
+	{2, (*day).hiccup},
+	{1, (*day).stutter},
+	{3, (*day).traffic},
 }
 
 func (d *day) any() {
@@ -110,11 +114,16 @@ func (d *day) orderStream(stub, topic, what string) {
 
 // reconnects notes that a stream connects anew: one that does so again before a report of
 // relay can have shown a message of it, within a second, has been still for whoever reads
-// the reports.
+// the reports. So has one that does when relay's next report is the first for long: a
+// moment ago it had sent nothing, and what it did before is too old to count.
 func (d *day) reconnects(topic string, w *wire) {
 	now := time.Now()
-	if w.sending && now.Sub(w.since) < d.relayEvery+time.Second {
+	switch {
+	case !w.sending:
+	case now.Sub(w.since) < d.relayEvery+time.Second:
 		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: w.since, to: now})
+	case d.well(lab.Relay) < d.lastActive+d.relayEvery:
+		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: now, to: now.Add(time.Second)})
 	}
 	w.since = now
 }
@@ -187,7 +196,9 @@ func (d *day) arrives() {
 	stub := fmt.Sprintf("new%03d", d.born)
 	e := lab.Experiment{Stub: stub, Unlisted: d.rng.IntN(3) == 0, NoHost: d.rng.IntN(4) == 0}
 	d.did("%s arrives: listed=%t host=%t", stub, !e.Unlisted, !e.NoHost)
+	d.dig(stub, d.rng.IntN(2) == 0, d.rng.IntN(3) == 0)
 	d.place(e)
+	d.begin(stub)
 }
 
 func (d *day) place(e lab.Experiment) {

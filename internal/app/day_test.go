@@ -194,6 +194,9 @@ func runDay(t *testing.T, seed uint64, size int, long time.Duration) uint64 {
 		}
 	}()
 	d.start()
+	for _, stub := range slices.Sorted(maps.Keys(d.truth.tunnels)) {
+		d.begin(stub)
+	}
 	d.pass(d.startup)
 	points := 0
 	for began := time.Now(); time.Since(began) < long; points++ {
@@ -226,9 +229,11 @@ func (d *day) newLab(t *testing.T, seed uint64) *bench {
 		if i%4 == 3 {
 			e.Streams = []lab.StreamSpec{{Name: "st-data"}, {Name: "st-video"}, {Name: "st-log", Optional: true, Period: 700 * time.Millisecond}}
 		}
+		d.dig(e.Stub, i%2 == 0, i%3 == 0)
 		d.place(e)
 	}
 	b.env = b.lab.Env()
+	maps.Copy(b.env, withTunnels(t))
 	maps.Copy(b.env, map[string]string{
 		"STATUS_STORE":                 filepath.Join(t.TempDir(), "status.db"),
 		"STATUS_LISTEN":                "status.lab:80",

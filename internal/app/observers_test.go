@@ -154,6 +154,24 @@ func TestRequiredTunnel(t *testing.T) {
 	})
 }
 
+// A GOST says each state once. Where the ready between two faults was lost, and only its
+// figures have said that it was there, the second fault is one, too.
+func TestTunnelSaysTheSameAgain(t *testing.T) {
+	inLab(t, experiments("pend00", "spin30"), withTunnels(t), func(b *bench) {
+		const tunnel = "tunnel-pend00-cam"
+		b.reports(observerToken, tunnel+" ready", tunnel+" 1 5>5")
+		b.wait(time.Minute)
+		for i, word := range []string{"failed", "failed", "closed", "closed"} {
+			b.reports(observerToken, tunnel+" "+word)
+			b.becomes("r-pend00", false, 35*time.Second)
+			b.wait(time.Minute)
+			b.reports(observerToken, fmt.Sprintf("%s %d 9>9", tunnel, i+2))
+			b.becomes("r-pend00", true, 15*time.Second)
+			b.wait(10 * time.Minute) // longer than it could be taken for flapping
+		}
+	})
+}
+
 // What the map ties to nobody any more is forgotten at the restart that brings the map,
 // and the fault with it.
 func TestMapChanges(t *testing.T) {

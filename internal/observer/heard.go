@@ -13,7 +13,8 @@ type Origin struct {
 	Required bool `json:"required,omitempty"`
 }
 
-// Status is a change of a subject's state, or of the words for it. GOSTs tell it of
+// Status is what a subject said of its state, also where it has said the same before:
+// GOSTs say each state once, so that something was lost in between. They tell it of
 // services only: a client that is tied to an experiment and says nothing of its own is
 // as its service, and changes with it.
 type Status struct {
@@ -38,7 +39,7 @@ type Counters struct {
 	NewConns bool
 }
 
-// Heard is what has come since the Heard before: every change of state, in order,
+// Heard is what has come since the Heard before: every state that was said, in order,
 // and of figures the newest of each subject, sorted.
 type Heard struct {
 	Statuses []Status

@@ -11,31 +11,41 @@ func (e *entry) inherits() bool {
 	return e.origin.Kind == KindHandler && e.origin.Experiment != "" && e.state == ""
 }
 
+// mostInherited is how much of what a service went through is handed on to its clients:
+// enough for a restart's running, ready and the closed of the instance before. With
+// thousands of clients all of it would be no small thing to keep.
+const mostInherited = 4
+
 // inherit gives the states that clients take from their services and have not been
-// handed on, sorted. What a service went through meanwhile is left out: with thousands
-// of clients that would be no small thing to keep.
+// handed on, sorted, those of one client in their order.
 func (t *table) inherit() []Status {
 	if len(t.moved)+len(t.fresh) == 0 {
 		return nil
 	}
 	var all []Status
-	add := func(service, client *entry) {
-		if service == nil || service.state == "" || !client.inherits() || client.inherited == service.state {
-			return
-		}
-		client.inherited = service.state
-		all = append(all, Status{Origin: client.origin, State: service.state, Message: service.message, At: service.since})
+	add := func(client *entry, said Status) {
+		client.inherited = said.State
+		said.Origin = client.origin
+		all = append(all, said)
 	}
-	for service := range t.moved {
-		for e := range service.group.members {
-			add(service, e)
+	for service, latest := range t.moved {
+		for client := range service.group.members {
+			if !client.inherits() {
+				continue
+			}
+			for _, said := range latest {
+				add(client, said)
+			}
 		}
 	}
-	for _, e := range t.fresh {
-		add(t.sources[e.origin.Source].entries[Service(e.origin.Service)], e)
+	for _, client := range t.fresh {
+		service := t.sources[client.origin.Source].entries[Service(client.origin.Service)]
+		if service != nil && service.state != "" && client.inherits() && client.inherited != service.state {
+			add(client, Status{State: service.state, Message: service.message, At: service.since})
+		}
 	}
 	clear(t.moved)
 	t.fresh = nil
-	slices.SortFunc(all, func(a, b Status) int { return compareOrigins(a.Origin, b.Origin) })
+	slices.SortStableFunc(all, func(a, b Status) int { return compareOrigins(a.Origin, b.Origin) })
 	return all
 }

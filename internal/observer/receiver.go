@@ -146,8 +146,8 @@ func (r *Receiver) take(ctx context.Context, g guest, key string, events []Event
 	}
 	s := r.table.source(g.source)
 	for _, e := range known {
-		if change := r.table.take(s, e, now, g.increments); change != nil {
-			r.statuses = append(r.statuses, *change)
+		if said := r.table.take(s, e, now, g.increments); said != nil {
+			r.statuses = append(r.statuses, *said)
 		}
 	}
 	s.remember(k, now)

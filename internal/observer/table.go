@@ -17,8 +17,8 @@ type table struct {
 
 	// Of tied clients that say nothing of their own state, which they take from their
 	// service:
-	moved map[*entry]bool // services whose state has changed since it was handed on
-	fresh []*entry        // clients that have not been handed on
+	moved map[*entry][]Status // services that have spoken since it was handed on, with the latest that they said
+	fresh []*entry            // clients that have not been handed on
 }
 
 // source is one who reports.
@@ -77,7 +77,7 @@ const (
 )
 
 func newTable(ties *Map, most int) *table {
-	return &table{ties: ties, max: most, sources: map[string]*source{}, moved: map[*entry]bool{}}
+	return &table{ties: ties, max: most, sources: map[string]*source{}, moved: map[*entry][]Status{}}
 }
 
 func (t *table) source(name string) *source {
@@ -187,8 +187,8 @@ func (s *source) remember(k reportKey, at time.Time) {
 	s.lives[k.life] = &life{k.seq, at}
 }
 
-// take takes one event, and gives the change of state where it is one.
-func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (change *Status) {
+// take takes one event, and gives what it says of a state, where it does.
+func (t *table) take(s *source, ev *Event, at time.Time, increments bool) *Status {
 	e := t.entry(s, ev.Subject)
 	e.last = at
 	if ev.Type == TypeStats {
@@ -198,11 +198,12 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) (chang
 		}
 		return nil
 	}
-	change = e.status(ev.Status, at)
-	if change != nil && e.origin.Kind == KindService {
-		t.moved[e] = true
+	said := e.status(ev.Status, at)
+	if e.origin.Kind == KindService {
+		latest := append(t.moved[e], said)
+		t.moved[e] = latest[max(0, len(latest)-mostInherited):]
 	}
-	return change
+	return &said
 }
 
 // figures counts, and says whether there was anything new to count.
@@ -225,7 +226,10 @@ func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
 // status takes what a subject says of itself. A service that is running and then
 // ready has begun anew, and so have its clients: what they count begins at zero. One
 // that is only running may still be an instance that waits for the old one's end.
-func (e *entry) status(st *ServiceStatus, at time.Time) *Status {
+//
+// The same state again is news: each is said once, so that another one in between was
+// lost, or it was another instance's.
+func (e *entry) status(st *ServiceStatus, at time.Time) Status {
 	switch st.State {
 	case Running:
 		e.began = true
@@ -235,14 +239,11 @@ func (e *entry) status(st *ServiceStatus, at time.Time) *Status {
 			e.begin()
 		}
 	}
-	if e.state == st.State && e.message == st.Msg {
-		return nil
-	}
 	if e.state != st.State {
 		e.since = at
 	}
 	e.state, e.message = st.State, st.Msg
-	return &Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
+	return Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
 }
 
 // begin marks the figures of a subject as beginning anew. Those of a service's clients
