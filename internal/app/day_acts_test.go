@@ -134,6 +134,9 @@ func (d *day) holds() {
 
 // actsAtLeisure does what needs to know how everything is: just after a quiet point.
 func (d *day) actsAtLeisure() {
+	if d.rng.IntN(3) == 0 {
+		d.restartServer()
+	}
 	for range d.rng.IntN(5) {
 		pick(d, []func(){d.holds, d.holds, d.silences, d.maintains, d.acks})()
 		d.stream(pick(d, []string{"silent", "vanishes", "returns", "speaks"}))

@@ -58,6 +58,7 @@ func (d *day) compare() {
 	d.takeMails()
 	d.takeCalls()
 	d.saysOfStore()
+	d.tunnelsAreTrue()
 	sources := min(d.well(lab.Relay), d.well(lab.Jump)) - d.sourceBound()
 	if sources <= 0 {
 		return
@@ -209,7 +210,7 @@ func (d *day) takeMails() {
 			}
 		}
 		if fresh {
-			d.author.mailed(l)
+			d.author.mailed(l, d.flapWindow)
 			d.noFalseAlarm(l)
 			d.nothingHushed(l)
 		}
@@ -254,10 +255,21 @@ func (d *day) noFalseAlarm(l letter) {
 				d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t.what)
 			}
 		case t.what == "flapping":
-		case !d.truth.wasBad(t.who, t.what, since(map[bool]string{true: lab.Jump, false: lab.Relay}[t.what == "jump"]), until):
+		case !d.truth.wasBad(t.who, t.what, since(sourceOf(t.what)), until):
 			d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t)
 		}
 	}
+}
+
+// sourceOf is who reports a thing; tunnels hang on none that can be ill.
+func sourceOf(what string) string {
+	switch {
+	case what == "jump":
+		return lab.Jump
+	case strings.HasPrefix(what, tunnelSubject("")):
+		return ""
+	}
+	return lab.Relay
 }
 
 // untold says whether news of an experiment may be kept back at a moment.

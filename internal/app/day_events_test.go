@@ -77,16 +77,21 @@ func (l *ledgerOfEvents) decided(d health.Decision, window time.Duration) {
 		l.history[e.Experiment] = append(l.history[e.Experiment], past)
 		delete(l.forgotten, e.Experiment)
 		l.entries = append(l.entries, entry{at: e.When.Truncate(time.Second), who: e.Experiment, event: &past})
-		l.changes[e.Experiment] = within(l.changes[e.Experiment], e.When, window)
-		if len(l.changes[e.Experiment]) >= flapEvents && l.flapping[e.Experiment].IsZero() {
-			l.flapping[e.Experiment] = e.When
-		}
+		l.counts(e.Experiment, e.When, window)
 	}
 	for _, name := range d.Forgotten {
 		l.forgotten[name] = true
 		delete(l.changes, name)
 		delete(l.flapping, name)
 		l.entries = append(l.entries, entry{at: d.At.Truncate(time.Second), who: name, gone: true})
+	}
+}
+
+// counts counts an event towards flapping.
+func (l *ledgerOfEvents) counts(who string, when time.Time, window time.Duration) {
+	l.changes[who] = within(l.changes[who], when, window)
+	if len(l.changes[who]) >= flapEvents && l.flapping[who].IsZero() {
+		l.flapping[who] = when
 	}
 }
 
@@ -99,12 +104,21 @@ func (l *ledgerOfEvents) covered(who string, window time.Duration) {
 	}
 }
 
-func (l *ledgerOfEvents) mailed(m letter) {
+// mailed takes in a mail, which may come late: what it says to be over may have begun
+// again since.
+func (l *ledgerOfEvents) mailed(m letter, window time.Duration) {
 	l.entries = append(l.entries, entry{at: m.at, letter: &m})
+	until := m.at.Add(time.Second)
 	for _, t := range m.over {
-		if t.what == "flapping" && m.at.Add(time.Second).After(l.flapping[t.who]) {
-			delete(l.flapping, t.who)
-			delete(l.changes, t.who)
+		if t.what != "flapping" || !until.After(l.flapping[t.who]) {
+			continue
+		}
+		delete(l.flapping, t.who)
+		delete(l.changes, t.who)
+		for _, e := range l.history[t.who] {
+			if e.when.After(until) {
+				l.counts(t.who, e.when, window)
+			}
 		}
 	}
 }

@@ -163,9 +163,11 @@ func (d *day) restartServer() {
 	if d.ill[dayStore] {
 		// What it could not keep is lost with it, and told anew: not to be joined.
 		d.mendStore()
-		d.wait(storeWell)
 	}
-	judged := d.judged()
+	if well := d.well(dayStore); well < storeWell {
+		d.wait(storeWell - well)
+	}
+	settled := d.settled()
 	if d.rng.IntN(2) == 0 {
 		d.did("the server stops")
 		d.stop()
@@ -183,5 +185,5 @@ func (d *day) restartServer() {
 	}
 	d.did("the server starts")
 	d.start()
-	d.repeats(judged)
+	d.repeats(settled)
 }

@@ -114,18 +114,27 @@ func (d *day) orderStream(stub, topic, what string) {
 
 // reconnects notes that a stream connects anew: one that does so again before a report of
 // relay can have shown a message of it, within a second, has been still for whoever reads
-// the reports. So has one that does when relay's next report is the first for long: a
-// moment ago it had sent nothing, and what it did before is too old to count.
+// the reports. It has also been still where relay was away for long: the next report shows
+// a connection that has sent nothing yet, and what was sent before is too old to count.
 func (d *day) reconnects(topic string, w *wire) {
 	now := time.Now()
 	switch {
 	case !w.sending:
 	case now.Sub(w.since) < d.relayEvery+time.Second:
 		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: w.since, to: now})
-	case d.well(lab.Relay) < d.lastActive+d.relayEvery:
+	case d.relayWasAway():
 		d.truth.bad[topic] = append(d.truth.bad[topic], span{from: now, to: now.Add(time.Second)})
 	}
 	w.since = now
+}
+
+// relayWasAway says that our latest report of relay may be older than what counts as
+// active. After a failure we reconnect within our patience.
+func (d *day) relayWasAway() bool {
+	const patience = 2 * time.Minute
+	return slices.ContainsFunc(slices.Concat(d.illness[lab.Relay], d.pauses), func(s span) bool {
+		return s.to.IsZero() || s.to.Sub(s.from) > d.lastActive-d.relayEvery-time.Second && time.Since(s.to) < patience+d.relayEvery
+	})
 }
 
 func (d *day) student() {

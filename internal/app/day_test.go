@@ -139,6 +139,8 @@ type day struct {
 	story []string // what happened, for whoever has to find out why
 	log   *tail
 
+	stood int // tunnels of which nothing was said over a restart
+
 	readMails int
 	// longWithoutMail: since mails were last read, the mail server has failed for so
 	// long that their order says nothing.
@@ -207,7 +209,8 @@ func runDay(t *testing.T, seed uint64, size int, long time.Duration) uint64 {
 		}
 		d.quiet()
 	}
-	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails, story %x", c.name, len(d.story), points, d.author.events, d.readMails, d.digest())
+	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails, %d tunnels over restarts, story %x",
+		c.name, len(d.story), points, d.author.events, d.readMails, d.stood, d.digest())
 	return d.digest()
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"labstatus/internal/health"
+	"labstatus/internal/lab"
 )
 
 // Experiments of a day are reached through tunnels, too. Their GOST says how one is when
@@ -16,16 +16,22 @@ import (
 
 const (
 	dayTunnelSteady = 10 * time.Second // 2 P: what fails for less is no fault
+	dayOverlap      = 6 * time.Second  // of what has just begun, closed may be the word of the instance before
 	dayGOST         = "leeds"
 )
+
+// tunnelBound is after what time the verdict on a tunnel follows from what is the case.
+func (c climate) tunnelBound() time.Duration {
+	return max(dayTunnelSteady, c.lastChecked) + 3*time.Second
+}
 
 // passage is a tunnel as it is in the laboratory.
 type passage struct {
 	required bool
 	unwell   bool
-	closed   bool      // and so it was said
+	closed   bool      // unwell, and closed is what was said of it
 	conns    int       // so far
-	said     time.Time // when its GOST last spoke of its state
+	moved    time.Time // when it last changed, or something was said of its state
 }
 
 // tunnelSubject is what issues call a tunnel.
@@ -80,8 +86,8 @@ func (d *day) someTunnel() (stub, name string, p *passage, ok bool) {
 
 // tunnelIs notes how a tunnel is from now on.
 func (d *day) tunnelIs(stub string, p *passage, unwell bool) {
-	p.unwell, p.closed, p.said = unwell, false, time.Now()
-	d.truth.note(stub, p.said)
+	p.unwell, p.closed, p.moved = unwell, false, time.Now()
+	d.truth.note(stub, p.moved)
 }
 
 // tunnel has a tunnel change, and its GOST say so.
@@ -95,7 +101,14 @@ func (d *day) tunnel() {
 		d.did("%s fails", name)
 		d.tunnelIs(stub, p, true)
 		d.tells(name, "failed")
+		if d.rng.IntN(3) == 0 { // these may be figures that were stuck
+			p.conns++
+			d.carries(name, p)
+		}
 	case 2:
+		if time.Since(p.moved) <= dayOverlap {
+			return
+		}
 		d.did("%s is closed", name)
 		d.tunnelIs(stub, p, true)
 		p.closed = true
@@ -119,48 +132,63 @@ func (d *day) tunnel() {
 // hiccup is too short a fault to be told of: the model knows nothing of it.
 func (d *day) hiccup() {
 	_, name, p, ok := d.someTunnel()
-	if !ok || p.unwell || time.Since(p.said) < 3*dayTunnelSteady || time.Since(d.started) < 3*dayTunnelSteady {
+	if !ok || p.unwell || time.Since(p.moved) < 3*dayTunnelSteady || time.Since(d.started) < 3*dayTunnelSteady {
 		return
 	}
-	word := pick(d, []string{"failed", "closed"})
+	word := pick(d, []string{"failed", "closed", "failed ready"})
 	d.did("%s hiccups: %s", name, word)
-	d.tells(name, word)
-	d.pass(time.Duration(d.rng.Int64N(int64(dayTunnelSteady - time.Second))))
+	for range 1 + d.rng.IntN(int(dayTunnelSteady/time.Second)-1) {
+		d.tells(name, strings.Fields(word)...)
+		d.wait(time.Second)
+	}
 	d.tells(name, "ready")
-	p.said = time.Now()
+	p.moved = time.Now()
 }
 
-// stutter is how a service that can't take connections speaks.
+// stutter is how a service that can't take connections speaks: GOST 3.3 says ready after
+// each try, and 3.2.6 once it has come to an end.
 func (d *day) stutter() {
 	stub, name, p, ok := d.someTunnel()
 	if !ok {
 		return
 	}
-	n := 2 + d.rng.IntN(60)
-	d.did("%s stutters for %d s", name, n)
+	n, words := 2+d.rng.IntN(60), pick(d, []string{"failed ready", "failed"})
+	d.did("%s stutters for %d s: %s", name, n, words)
 	d.tunnelIs(stub, p, true)
 	for range n {
-		d.tells(name, "failed", "ready")
+		d.tells(name, strings.Fields(words)...)
 		d.pass(time.Second)
 	}
+	d.tells(name, "ready")
 	d.tunnelIs(stub, p, false)
 }
 
+func (d *day) carries(name string, p *passage) {
+	d.tells(name, fmt.Sprintf("%d %d>%d", p.conns, 10*p.conns, 20*p.conns))
+}
+
 // traffic is figures, of which those of a new connection are as good as a ready that was
-// lost.
+// lost. The first since a start of the server say nothing.
 func (d *day) traffic() {
 	stub, name, p, ok := d.someTunnel()
-	if !ok || time.Since(p.said) < 2*dayTunnelSteady || time.Since(d.started) < 2*dayTunnelSteady {
+	if !ok || time.Since(p.moved) < 2*dayTunnelSteady || time.Since(d.started) < 2*dayTunnelSteady {
 		return
 	}
-	carried := func() { d.tells(name, fmt.Sprintf("%d %d>%d", p.conns, 10*p.conns, 20*p.conns)) }
-	carried() // the first since a start of ours says nothing
+	d.did("%s carries a connection; unwell is %t", name, p.unwell)
+	// Whether the very first of an instance say something hangs on whether we have heard it
+	// begin.
+	if p.conns > 0 {
+		d.carries(name, p)
+		d.pass(d.tunnelBound())
+	} else {
+		p.conns++
+		d.carries(name, p)
+	}
 	if p.unwell {
-		d.did("%s carries a connection though it is not well", name)
 		d.tunnelIs(stub, p, false)
 	}
 	p.conns++
-	carried()
+	d.carries(name, p)
 }
 
 // lost is a change of a tunnel while the server is down.
@@ -173,31 +201,53 @@ func (d *day) lost() {
 	d.tunnelIs(stub, p, d.rng.IntN(2) == 0)
 }
 
-// judged are the experiments on which the server has its verdict.
-func (d *day) judged() map[string]bool {
-	judged := map[string]bool{}
-	for _, r := range d.app.Snapshot().Experiments {
-		judged[r.Name] = r.State != health.StateStarting
+// settled are the experiments on whose tunnels the server must have its verdict.
+func (d *day) settled() map[string]bool {
+	settled := map[string]bool{}
+	for stub, tunnels := range d.truth.tunnels {
+		settled[stub] = len(tunnels) > 0 && d.truth.present[stub] && d.believed(stub) &&
+			min(d.well(lab.Relay), d.well(lab.Jump)) > d.sourceBound()
 	}
-	return judged
+	return settled
 }
 
 // repeats is after a start of the server: what has changed just before it, and what of it
 // nobody had a verdict on, is said again, as by a GOST that is set up anew. What was told
 // long ago stands, and nobody repeats it.
-func (d *day) repeats(judged map[string]bool) {
+func (d *day) repeats(settled map[string]bool) {
 	for _, stub := range slices.Sorted(maps.Keys(d.truth.tunnels)) {
 		for _, name := range slices.Sorted(maps.Keys(d.truth.tunnels[stub])) {
 			p := d.truth.tunnels[stub][name]
-			settled := time.Since(later(d.truth.changed[stub], d.truth.listed[stub])) > max(d.streamBound(), d.jumpBound(), d.manifestBound())
-			if settled && judged[stub] && time.Since(p.said) > d.jumpBound() {
+			if settled[stub] && time.Since(p.moved) > d.jumpBound() {
+				d.stood++
 				continue
 			}
-			p.said, p.conns = time.Now(), 0
+			p.moved, p.closed = time.Now(), false
 			if p.unwell {
 				d.tells(name, "running", "failed")
 			} else {
+				p.conns = 0
 				d.tells(name, "running", "ready")
+			}
+		}
+	}
+}
+
+// tunnelsAreTrue compares the verdicts on tunnels of which nothing has changed for some
+// time. They hang on no feed.
+func (d *day) tunnelsAreTrue() {
+	if d.started.IsZero() || time.Since(d.started) < d.tunnelBound() {
+		return
+	}
+	for stub, tunnels := range d.truth.tunnels {
+		r := d.app.Snapshot().Find(stub)
+		if r == nil {
+			continue
+		}
+		for _, said := range r.Tunnels {
+			p := tunnels[said.Service]
+			if time.Since(p.moved) >= d.tunnelBound() && said.OK == p.unwell {
+				d.errorf("%s is thought %s; it is unwell: %t since %s", said.Name, said.Verdict, p.unwell, p.moved.UTC().Format(time.TimeOnly))
 			}
 		}
 	}

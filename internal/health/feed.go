@@ -54,9 +54,9 @@ func (f *feed) late(now time.Time, startup time.Duration) bool {
 	case f.seen:
 		return now.Sub(f.last) > f.window() && now.Sub(f.wokeAt) > f.window()
 	case f.up:
-		return now.Sub(f.firstUp) >= silentAfterConnect
+		return min(now.Sub(f.firstUp), now.Sub(f.wokeAt)) >= silentAfterConnect
 	default:
-		return now.Sub(f.started) >= max(startup, f.least)
+		return min(now.Sub(f.started), now.Sub(f.wokeAt)) >= max(startup, f.least)
 	}
 }
 

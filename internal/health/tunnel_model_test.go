@@ -28,6 +28,7 @@ type tunnelModel struct {
 	running int // since the latest running
 	greeted int // since the latest ready that was said
 	prompt  bool
+	drowsy  bool     // the instance before it was failing
 	open    []string // instances that may still say closed
 }
 
@@ -76,8 +77,11 @@ func (m *tunnelModel) hears(word string) {
 	case "running":
 		if m.ready > twoSeconds {
 			m.open = []string{"known"}
+		} else if m.ready < 0 && m.running > twoSeconds && len(m.open) > 0 {
+			m.open = m.open[:1]
 		}
 		m.open = append(m.open, "another")
+		m.drowsy = m.spell >= 0
 		m.running, m.ready = 0, -1
 		m.noFailure()
 	case "ready":
@@ -89,9 +93,16 @@ func (m *tunnelModel) hears(word string) {
 		if m.spell < 0 {
 			m.spell = 0
 		}
+		if len(m.open) == 0 {
+			m.open = []string{"known"}
+		}
 		m.failing, m.closed, m.ready, m.accused = true, -1, -1, 0
 	case "closed":
-		if len(m.open) > 1 && m.prompt && m.greeted >= 0 && m.greeted <= twoSeconds {
+		late := twoSeconds
+		if m.drowsy {
+			late *= 3
+		}
+		if len(m.open) > 1 && m.prompt && m.greeted >= 0 && m.greeted <= late {
 			m.open = m.open[1:]
 			return // its predecessor's
 		}
@@ -263,6 +274,12 @@ func TestTunnelWhoseClosed(t *testing.T) {
 		{"and the third's own", "ready 9 running running closed ready closed closed", true},
 		{"lost closed of long ago is nobody's now", "running ready 9 running ready 9 running ready 9 closed 9 running ready closed", true},
 		{"and neither is it at a restart", "running ready 9 running ready 9 running ready closed closed", true},
+		{"of a predecessor that has failed since it was closed", "ready 9 closed 9 failed 9 running ready closed", false},
+		{"its own, where the ready of the one before was lost", "running 9 running ready closed closed", true},
+		{"of a predecessor that looks only now", "ready 9 failed 9 running ready 12 closed", false},
+		{"and of one that says ready between its tries", "ready 9 failed 1 ready 1 running ready 12 closed", false},
+		{"too late for that too", "ready 9 failed 9 running ready 13 closed", true},
+		{"of a predecessor that had long been ready again", "ready 9 failed 2 ready 30 running ready 5 closed", true},
 		{"its predecessor showed connections at a lost ready", "ready 9 closed 21 new-conns 1 running ready closed", false},
 		{"its predecessor was ready, and its running was lost", "ready 9 closed 9 ready 1 running ready closed", false},
 	} {

@@ -34,7 +34,12 @@ type patience struct {
 }
 
 // overlap is for how long a restart's two instances may be reported in any order.
-const overlap = 2 * time.Second
+// An instance that fails looks whether it has been closed after its pause only, which
+// GOST lets grow to five seconds.
+const (
+	overlap     = 2 * time.Second
+	slowOverlap = 6 * time.Second
+)
 
 // lasted says for how long something that began at since has lasted, as far as we have
 // been listening.
@@ -73,6 +78,7 @@ type tunnel struct {
 	begunAt time.Time // latest running
 	readied time.Time // latest ready that was said
 	quick   bool      // which followed upon running at once
+	slow    bool      // the instance before it was failing when it began
 	alive   int       // instances that have not said closed, as far as is known
 }
 
@@ -90,10 +96,14 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 	t.advance(p, at)
 	switch state {
 	case TunnelRunning:
-		if !t.readyAt.IsZero() && at.Sub(t.readyAt) > overlap {
+		switch {
+		case !t.readyAt.IsZero() && at.Sub(t.readyAt) > overlap:
 			t.alive = 1
+		case !t.begunAt.IsZero() && at.Sub(t.begunAt) > overlap: // whose ready was lost
+			t.alive = min(t.alive, 1)
 		}
 		t.alive++
+		t.slow = !t.failedAt.IsZero()
 		t.begunAt, t.readyAt = at, time.Time{}
 		t.failingEnds(at)
 	case TunnelReady:
@@ -106,6 +116,7 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 		if t.failedAt.IsZero() {
 			t.failedAt = at
 		}
+		t.alive = max(t.alive, 1)
 		t.failEnd, t.closedAt, t.readyAt, t.accused = time.Time{}, time.Time{}, time.Time{}, at
 	case TunnelClosed:
 		if t.predecessors(at) {
@@ -130,11 +141,15 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 
 // predecessors says whether a closed that comes now is the word of an instance that has
 // been replaced: its successor has just said running and ready, and the closed of one
-// of them is still to come. The successor's own would have to come within two seconds
-// of its ready; taking it for the other's then is the smaller mistake, since what is
+// of them is still to come. The successor's own would have to come that soon after
+// its ready; taking it for the other's then is the smaller mistake, since what is
 // said of it next will mend that, and nothing would mend the other one.
 func (t *tunnel) predecessors(at time.Time) bool {
-	return t.alive >= 2 && t.quick && !t.readied.IsZero() && at.Sub(t.readied) <= overlap
+	late := overlap
+	if t.slow {
+		late = slowOverlap
+	}
+	return t.alive >= 2 && t.quick && !t.readied.IsZero() && at.Sub(t.readied) <= late
 }
 
 // connects takes in figures that show a new connection.

@@ -11,7 +11,7 @@ type Figures struct {
 	Refused map[Reason]uint64 // reports that were not taken, with every reason in it
 
 	Sources, Subjects int // known now
-	Waiting           int // changes of state that wait to be handed on
+	Waiting           int // states that wait to be handed on
 
 	KeepError string // why what is known can't be kept; empty: it can
 }

@@ -14,15 +14,15 @@ type Origin struct {
 }
 
 // Status is what a subject said of its state, also where it has said the same before:
-// GOSTs say each state once, so that something was lost in between. They tell it of
-// services only: a client that is tied to an experiment and says nothing of its own is
-// as its service, and changes with it.
+// what it said in between may be lost. GOSTs tell it of services only: a client that is
+// tied to an experiment and says nothing of its own is as its service, and changes with it.
 type Status struct {
 	Origin
 	State   State
 	Message string // in the words of the source, on one line
 	At      time.Time
-	// Restored: it was heard by an earlier run. A GOST doesn't say again how it is.
+	// Restored: it was heard by an earlier run, or of a service before anything was of its
+	// client. A GOST doesn't say again how it is.
 	Restored bool
 }
 

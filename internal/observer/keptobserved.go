@@ -33,6 +33,7 @@ type KeptSubject struct {
 	State    State     `json:"state,omitempty"`
 	Message  string    `json:"message,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
+	SaidAt   time.Time `json:"said_at,omitzero"` // State, last; zero in what older versions kept
 	LastAt   time.Time `json:"last_at"`
 	Counted  time.Time `json:"counted,omitzero"`
 	Began    bool      `json:"began,omitempty"`
@@ -68,7 +69,7 @@ func (t *table) keep() (k KeptObserved) {
 		for subject, e := range s.entries {
 			e.follow()
 			source.Subjects = append(source.Subjects, KeptSubject{
-				Subject: subject, State: e.state, Message: e.message, Since: e.since, LastAt: e.last, Counted: e.counted,
+				Subject: subject, State: e.state, Message: e.message, Since: e.since, SaidAt: e.said, LastAt: e.last, Counted: e.counted,
 				Began: e.began, Restarts: e.restarts, Repeats: e.repeats, Counter: e.count.KeptCounter,
 			})
 		}
@@ -95,9 +96,12 @@ func (t *table) restore(k KeptObserved) []Status {
 			}
 			e := t.entry(s, kept.Subject)
 			e.state, e.message, e.since, e.last, e.counted = kept.State, kept.Message, kept.Since, kept.LastAt, kept.Counted
+			if e.said = kept.SaidAt; e.said.IsZero() {
+				e.said = e.since
+			}
 			e.began, e.restarts, e.repeats, e.count.KeptCounter = kept.Began, kept.Restarts, kept.Repeats, kept.Counter
 			if e.state != "" {
-				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.since, Restored: true})
+				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.said, Restored: true})
 			}
 		}
 	}

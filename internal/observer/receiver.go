@@ -80,7 +80,7 @@ func NewReceiver(o ReceiverOptions) (*Receiver, error) {
 
 // Run hands on what is heard until ctx ends, and then returns nil. First of all it
 // hands on the states that an earlier run has heard. handle is called from one
-// goroutine; while it takes its time figures are joined, changes of state wait, and
+// goroutine; while it takes its time figures are joined, states wait, and
 // when too many do no report is taken. At the end no report is taken any more, and
 // what was is kept. Run is called once.
 func (r *Receiver) Run(ctx context.Context, handle func(Heard)) error {
@@ -101,9 +101,12 @@ func (r *Receiver) Run(ctx context.Context, handle func(Heard)) error {
 
 func (r *Receiver) collect() Heard {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	heard := Heard{Statuses: append(r.statuses, r.table.inherit()...), Counters: r.table.counters()}
+	heard, inherited := Heard{Statuses: r.statuses, Counters: r.table.counters()}, r.table.inherit()
 	r.statuses = nil
+	r.mu.Unlock()
+	// While others may go on: of clients there may be many.
+	slices.SortStableFunc(inherited, func(a, b Status) int { return compareOrigins(a.Origin, b.Origin) })
+	heard.Statuses = append(heard.Statuses, inherited...)
 	return heard
 }
 
@@ -129,16 +132,16 @@ func (r *Receiver) take(ctx context.Context, g guest, key string, events []Event
 		return nil
 	}
 	known := make([]*Event, 0, len(events))
-	changes := 0
+	states := 0
 	for i := range events {
 		if events[i].known() {
 			known = append(known, &events[i])
 			if events[i].Type == TypeStatus {
-				changes++
+				states++
 			}
 		}
 	}
-	if len(r.statuses)+changes > maxStatuses {
+	if len(r.statuses)+states > maxStatuses {
 		return refuse(refusedBusy, "too much that was reported waits to be looked at; try again later")
 	}
 	if !r.table.room(g.source, known, now) {

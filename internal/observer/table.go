@@ -15,10 +15,10 @@ type table struct {
 	sources map[string]*source
 	changed []*entry // whose figures have not been handed on
 
-	// Of tied clients that say nothing of their own state, which they take from their
-	// service:
-	moved map[*entry][]Status // services that have spoken since it was handed on, with the latest that they said
-	fresh []*entry            // clients that have not been handed on
+	spoken map[*entry][]Status // who has said how it is since that was handed on, with the latest of it
+	// fresh are tied clients that say nothing of their own state, which they take from
+	// their service, and have not been handed on.
+	fresh []*entry
 }
 
 // source is one who reports.
@@ -49,7 +49,8 @@ type entry struct {
 	group   *group
 	state   State
 	message string
-	since   time.Time
+	since   time.Time // state has been so, as far as was heard
+	said    time.Time // and was said last
 	last    time.Time
 	counted time.Time
 	count   counter
@@ -77,7 +78,7 @@ const (
 )
 
 func newTable(ties *Map, most int) *table {
-	return &table{ties: ties, max: most, sources: map[string]*source{}, moved: map[*entry][]Status{}}
+	return &table{ties: ties, max: most, sources: map[string]*source{}, spoken: map[*entry][]Status{}}
 }
 
 func (t *table) source(name string) *source {
@@ -149,7 +150,7 @@ func (t *table) evict(n int, events []*Event, name string, now time.Time) bool {
 	slices.SortFunc(idle, func(a, b place) int { return a.e.last.Compare(b.e.last) })
 	for _, p := range idle[:n] {
 		p.s.drop(p.e)
-		delete(t.moved, p.e)
+		delete(t.spoken, p.e)
 		t.size--
 	}
 	return true
@@ -199,11 +200,19 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) *Statu
 		return nil
 	}
 	said := e.status(ev.Status, at)
-	if e.origin.Kind == KindService {
-		latest := append(t.moved[e], said)
-		t.moved[e] = latest[max(0, len(latest)-mostInherited):]
+	latest := t.spoken[e]
+	if n := len(latest); n > 0 && latest[n-1].covers(&said) {
+		return nil
 	}
+	latest = append(latest, said)
+	t.spoken[e] = latest[max(0, len(latest)-mostInherited):]
 	return &said
+}
+
+// covers says that what waits to be handed on makes what is said now superfluous. Each
+// running and each closed is another instance's.
+func (s *Status) covers(now *Status) bool {
+	return s.State == now.State && s.Message == now.Message && (s.State == Ready || s.State == Failed)
 }
 
 // figures counts, and says whether there was anything new to count.
@@ -227,8 +236,8 @@ func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
 // ready has begun anew, and so have its clients: what they count begins at zero. One
 // that is only running may still be an instance that waits for the old one's end.
 //
-// The same state again is news: each is said once, so that another one in between was
-// lost, or it was another instance's.
+// The same state again is handed on again: one in between may be lost, since each is sent
+// only once, or it is another instance's. Some GOSTs say failed at each try.
 func (e *entry) status(st *ServiceStatus, at time.Time) Status {
 	switch st.State {
 	case Running:
@@ -242,7 +251,7 @@ func (e *entry) status(st *ServiceStatus, at time.Time) Status {
 	if e.state != st.State {
 		e.since = at
 	}
-	e.state, e.message = st.State, st.Msg
+	e.state, e.message, e.said = st.State, st.Msg, at
 	return Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
 }
 
