@@ -32,6 +32,7 @@ func (t *table) inherit() []Status {
 				continue
 			}
 			for _, said := range latest {
+				said.Restored = said.At.Before(client.first) && staleFor(said.State)
 				add(client, said)
 			}
 		}

@@ -20,7 +20,8 @@ import (
 	"labstatus/internal/observer"
 )
 
-// Over gRPC too, and one connection has only a part of them.
+// Over gRPC only so many reports are read at once, too, and one connection has only a part
+// of them.
 func TestReportsThatCrawlOverGRPC(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -51,6 +51,7 @@ type entry struct {
 	message string
 	since   time.Time // state has been so, as far as was heard
 	said    time.Time // and was said last
+	first   time.Time // anything was heard of it; zero: in an earlier run
 	last    time.Time
 	counted time.Time
 	count   counter
@@ -191,6 +192,9 @@ func (s *source) remember(k reportKey, at time.Time) {
 // take takes one event, and gives what it says of a state, where it does.
 func (t *table) take(s *source, ev *Event, at time.Time, increments bool) *Status {
 	e := t.entry(s, ev.Subject)
+	if e.last.IsZero() {
+		e.first = at
+	}
 	e.last = at
 	if ev.Type == TypeStats {
 		if e.figures(*ev.Stats, at, increments) && !e.changed {
