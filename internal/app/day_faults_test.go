@@ -181,7 +181,7 @@ func (d *day) restartServer() {
 		d.wait(time.Duration(d.rng.IntN(120)) * time.Second)
 	}
 	if d.rng.IntN(4) == 0 {
-		d.lost()
+		d.lost(settled)
 	}
 	d.did("the server starts")
 	d.start()

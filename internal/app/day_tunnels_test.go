@@ -192,36 +192,39 @@ func (d *day) traffic() {
 }
 
 // lost is a change of a tunnel while the server is down.
-func (d *day) lost() {
+func (d *day) lost(settled map[string]bool) {
 	stub, name, p, ok := d.someTunnel()
 	if !ok {
 		return
 	}
 	d.did("nobody hears that %s changes", name)
+	settled[name] = false
 	d.tunnelIs(stub, p, d.rng.IntN(2) == 0)
 }
 
-// settled are the experiments on whose tunnels the server must have its verdict.
+// settled are the tunnels on which the server must have its verdict, and have kept it.
 func (d *day) settled() map[string]bool {
 	settled := map[string]bool{}
 	for stub, tunnels := range d.truth.tunnels {
-		settled[stub] = len(tunnels) > 0 && d.truth.present[stub] && d.believed(stub) &&
-			min(d.well(lab.Relay), d.well(lab.Jump)) > d.sourceBound()
+		watched := d.truth.present[stub] && d.believed(stub) && min(d.well(lab.Relay), d.well(lab.Jump)) > d.sourceBound()
+		for name, p := range tunnels {
+			settled[name] = watched && time.Since(p.moved) > d.jumpBound()
+		}
 	}
 	return settled
 }
 
-// repeats is after a start of the server: what has changed just before it, and what of it
-// nobody had a verdict on, is said again, as by a GOST that is set up anew. What was told
-// long ago stands, and nobody repeats it.
+// repeats is after a start of the server: what had not settled before its end is said
+// again, as by a GOST that is set up anew. What was told long ago stands, and nobody
+// repeats it.
 func (d *day) repeats(settled map[string]bool) {
 	for _, stub := range slices.Sorted(maps.Keys(d.truth.tunnels)) {
 		for _, name := range slices.Sorted(maps.Keys(d.truth.tunnels[stub])) {
-			p := d.truth.tunnels[stub][name]
-			if settled[stub] && time.Since(p.moved) > d.jumpBound() {
+			if settled[name] {
 				d.stood++
 				continue
 			}
+			p := d.truth.tunnels[stub][name]
 			p.moved, p.closed = time.Now(), false
 			if p.unwell {
 				d.tells(name, "running", "failed")
