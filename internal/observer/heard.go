@@ -35,7 +35,7 @@ type Counters struct {
 	Restarted bool
 	// NewConns: a connection was opened since the Counters before, so the subject
 	// works, whatever it said of itself. The first figures of a run say it only where
-	// the subject has begun in this run, or anew: else they may be of any age.
+	// the subject has begun in this run: else they may be of any age.
 	NewConns bool
 }
 

@@ -124,7 +124,8 @@ func (l *listener) hear(h observer.Heard) {
 		fmt.Fprintf(&l.out, "%s has %s", shownOrigin(c.Origin), shownStats(c.Stats))
 		if c.Restarted {
 			l.out.WriteString(", after a restart")
-		} else if !c.NewConns {
+		}
+		if !c.NewConns {
 			l.out.WriteString(", no new connection")
 		}
 		l.out.WriteString("\n")

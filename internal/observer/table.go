@@ -68,6 +68,7 @@ type entry struct {
 	begun     uint64 // its group's, as far as its figures know of it
 	changed   bool   // it is in the table's list of these
 	restarted bool   // and its figures begin anew
+	renewed   bool   // which they have done in this run, and not some time before it
 }
 
 const (
@@ -223,7 +224,7 @@ func (s *Status) covers(now *Status) bool {
 func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
 	e.follow()
 	e.counted = at
-	became := e.count.take(s, at, increments)
+	became, based := e.count.take(s, at, increments), e.based
 	e.base()
 	switch became {
 	case countedRepeat, countedLate:
@@ -231,7 +232,7 @@ func (e *entry) figures(s Stats, at time.Time, increments bool) bool {
 		return false
 	case countedRestarted:
 		e.restarts++
-		e.restarted = true
+		e.restarted, e.renewed = true, e.renewed || based
 	}
 	return true
 }
@@ -306,9 +307,9 @@ func (t *table) counters() []Counters {
 		conns := e.count.Total.TotalConns
 		all = append(all, Counters{
 			Origin: e.origin, Stats: e.count.Total, At: e.counted, Restarted: e.restarted,
-			NewConns: e.restarted || conns > e.handed,
+			NewConns: e.renewed || conns > e.handed,
 		})
-		e.changed, e.restarted, e.handed = false, false, conns
+		e.changed, e.restarted, e.renewed, e.handed = false, false, false, conns
 	}
 	t.changed = nil
 	return all
