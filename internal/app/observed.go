@@ -107,7 +107,7 @@ func (a *App) heard(ctx context.Context, h observer.Heard) {
 		in.Reports = append(in.Reports, r)
 	}
 	for _, s := range h.Statuses {
-		report(s.Origin, health.TunnelReport{At: s.At, State: health.TunnelState(s.State), Message: s.Message, Restored: s.Restored})
+		report(s.Origin, health.TunnelReport{At: s.At, State: health.TunnelState(s.State), Message: s.Message, Restored: s.Restored, Since: s.Since})
 	}
 	for _, c := range h.Counters {
 		report(c.Origin, health.TunnelReport{At: c.At, NewConns: c.NewConns})

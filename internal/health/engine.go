@@ -154,6 +154,7 @@ func (e *Engine) woke(missed time.Duration) {
 		if f.seen && !f.silent {
 			f.broken = true
 			f.cadence.Break()
+			e.hide(f)
 		}
 	}
 	e.tunnels.awake = e.now

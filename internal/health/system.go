@@ -1,5 +1,7 @@
 package health
 
+import "time"
+
 // watchSystem keeps the list of what is wrong with the system itself.
 func (e *Engine) watchSystem() {
 	for _, f := range []*feed{&e.relay, &e.jump} {
@@ -12,7 +14,12 @@ func (e *Engine) watchSystem() {
 	}
 	failing := e.book.failingSince
 	e.systemIssue(Issue{Code: BookSilent, Subject: string(Book), Since: failing},
-		!failing.IsZero() && e.now.Sub(failing) >= e.cfg.LastChecked)
+		!failing.IsZero() && e.bookFailingFor() >= e.cfg.LastChecked)
+}
+
+// bookFailingFor is for how long book has failed, as far as we were awake to ask it.
+func (e *Engine) bookFailingFor() time.Duration {
+	return min(e.now.Sub(e.book.failingSince), e.now.Sub(e.tunnels.awake))
 }
 
 func (e *Engine) systemIssue(i Issue, there bool) {
@@ -36,7 +43,7 @@ func (e *Engine) systemIssue(i Issue, there bool) {
 // stand in one mail.
 func (e *Engine) systemNews(a *Alert) {
 	doubt := e.relay.overdue(e.now) || e.jump.overdue(e.now)
-	if failing := e.book.failingSince; !failing.IsZero() && e.now.Sub(failing) < e.cfg.LastChecked {
+	if failing := e.book.failingSince; !failing.IsZero() && e.bookFailingFor() < e.cfg.LastChecked {
 		doubt = true
 	}
 	for about, i := range e.systemNoted {

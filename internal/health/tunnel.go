@@ -38,11 +38,14 @@ type TunnelReport struct {
 	At       time.Time   // when it was heard; zero: at the moment of the input
 	State    TunnelState // empty: only figures came
 	Message  string      // the source's words, for people
-	// NewConns is for an empty State: the figures show a new connection since those
-	// before, or a restart.
+	// NewConns is for an empty State: the figures show a connection that was opened since
+	// those before.
 	NewConns bool
-	// Restored: an earlier run heard it. What was said since then may have been missed.
+	// Restored: it is not news. An earlier run heard it, and what was said since then may
+	// have been missed; or it was said of a service before anything was heard of this
+	// client of it.
 	Restored bool
+	Since    time.Time // State has been so since then, as far as was heard; zero: since At. Of Restored ones
 }
 
 func (in Tunnels) at() time.Time { return in.At }

@@ -26,7 +26,7 @@ type tunnelModel struct {
 	closed  int
 	accused int // since the latest failed or closed
 	running int // since the latest running
-	greeted int // since the latest ready that was said
+	greeted int // since the first ready after running
 	prompt  bool
 	drowsy  bool     // the instance before it was failing
 	open    []string // instances that may still say closed
@@ -75,17 +75,17 @@ func (m *tunnelModel) hears(word string) {
 	defer m.judge()
 	switch word {
 	case "running":
-		if m.ready > twoSeconds {
+		if m.ready > m.late() {
 			m.open = []string{"known"}
-		} else if m.ready < 0 && m.running > twoSeconds && len(m.open) > 0 {
+		} else if m.ready < 0 && m.running > m.late() && len(m.open) > 0 {
 			m.open = m.open[:1]
 		}
 		m.open = append(m.open, "another")
-		m.drowsy = m.spell >= 0
-		m.running, m.ready = 0, -1
+		m.drowsy = m.spell >= 0 || m.word == "failed"
+		m.running, m.ready, m.greeted = 0, -1, -1
 		m.noFailure()
 	case "ready":
-		if m.ready < 0 {
+		if m.greeted < 0 {
 			m.greeted, m.prompt = 0, m.running >= 0 && m.running <= twoSeconds
 		}
 		m.serves()
@@ -98,18 +98,14 @@ func (m *tunnelModel) hears(word string) {
 		}
 		m.failing, m.closed, m.ready, m.accused = true, -1, -1, 0
 	case "closed":
-		late := twoSeconds
-		if m.drowsy {
-			late *= 3
-		}
-		if len(m.open) > 1 && m.prompt && m.greeted >= 0 && m.greeted <= late {
+		if len(m.open) > 1 && m.prompt && m.greeted >= 0 && m.greeted <= m.late() {
 			m.open = m.open[1:]
 			return // its predecessor's
 		}
 		if len(m.open) > 0 {
 			m.open = m.open[1:]
 		}
-		if m.ready > twoSeconds {
+		if m.ready > m.late() {
 			m.open = nil
 		}
 		if m.closed < 0 {
@@ -131,6 +127,14 @@ func (m *tunnelModel) hears(word string) {
 		return
 	}
 	m.word = word
+}
+
+// late is for how long the one before may speak.
+func (m *tunnelModel) late() int {
+	if m.drowsy {
+		return 3 * twoSeconds
+	}
+	return twoSeconds
 }
 
 // serves: it takes connections.
@@ -278,6 +282,8 @@ func TestTunnelWhoseClosed(t *testing.T) {
 		{"its own, where the ready of the one before was lost", "running 9 running ready closed closed", true},
 		{"of a predecessor that looks only now", "ready 9 failed 9 running ready 12 closed", false},
 		{"and of one that says ready between its tries", "ready 9 failed 1 ready 1 running ready 12 closed", false},
+		{"its own tries make it no other's", "ready 9 failed 9 running ready failed 2 ready failed 4 ready 2 closed", false},
+		{"replaced while the one before that has not looked", "ready 9 failed 9 running ready 6 running closed ready 3 closed", false},
 		{"too late for that too", "ready 9 failed 9 running ready 13 closed", true},
 		{"of a predecessor that had long been ready again", "ready 9 failed 2 ready 30 running ready 5 closed", true},
 		{"its predecessor showed connections at a lost ready", "ready 9 closed 21 new-conns 1 running ready closed", false},

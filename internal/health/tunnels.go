@@ -71,13 +71,17 @@ func (e *Engine) heardAt(now, at time.Time) time.Time {
 	return e.now.Add(at.Sub(now))
 }
 
-// recall takes in what an earlier run heard.
+// recall takes in what was heard before it could be news.
 func (e *Engine) recall(t *tunnel, r *TunnelReport) {
 	at := r.At
-	if at.IsZero() || at.After(e.started) {
-		at = e.started
+	if at.IsZero() || at.After(e.now) { // kept by a clock that was ahead
+		at = e.now
 	}
-	e.judgeTunnel(t, func() { t.remembers(r.State, r.Message, at) })
+	since := r.Since
+	if since.IsZero() || since.After(at) {
+		since = at
+	}
+	e.judgeTunnel(t, func() { t.remembers(r.State, r.Message, since, at) })
 	if at.After(t.lastAt) {
 		t.lastAt = at
 	}

@@ -33,11 +33,11 @@ type patience struct {
 	awake  time.Time     // we have heard all since then
 }
 
-// overlap is for how long a restart's two instances may be reported in any order.
-// An instance that fails looks whether it has been closed after its pause only, which
-// GOST lets grow to five seconds.
 const (
-	overlap     = 2 * time.Second
+	// restartTime is for how long a restart's two instances may be reported in any order.
+	restartTime = 2 * time.Second
+	// slowOverlap is the same where the old one was failing: it looks whether it has been
+	// closed after its pause only, which GOST lets grow to five seconds.
 	slowOverlap = 6 * time.Second
 )
 
@@ -76,9 +76,10 @@ type tunnel struct {
 	accused  time.Time // latest failed or closed in this run since it was last ready
 
 	begunAt time.Time // latest running
-	readied time.Time // latest ready that was said
+	served  bool      // ready has been said since
+	readied time.Time // and was said first then
 	quick   bool      // which followed upon running at once
-	slow    bool      // the instance before it was failing when it began
+	slow    bool      // the instance before it was failing when it began, or had been within 2 P
 	alive   int       // instances that have not said closed, as far as is known
 }
 
@@ -97,18 +98,18 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 	switch state {
 	case TunnelRunning:
 		switch {
-		case !t.readyAt.IsZero() && at.Sub(t.readyAt) > overlap:
+		case !t.readyAt.IsZero() && at.Sub(t.readyAt) > t.overlap():
 			t.alive = 1
-		case !t.begunAt.IsZero() && at.Sub(t.begunAt) > overlap: // whose ready was lost
+		case !t.begunAt.IsZero() && at.Sub(t.begunAt) > t.overlap(): // whose ready was lost
 			t.alive = min(t.alive, 1)
 		}
 		t.alive++
-		t.slow = !t.failedAt.IsZero()
-		t.begunAt, t.readyAt = at, time.Time{}
+		t.slow = !t.failedAt.IsZero() || t.state == TunnelFailed
+		t.begunAt, t.readyAt, t.served = at, time.Time{}, false
 		t.failingEnds(at)
 	case TunnelReady:
-		if t.readyAt.IsZero() {
-			t.readied, t.quick = at, !t.begunAt.IsZero() && at.Sub(t.begunAt) <= overlap
+		if !t.served { // a later one, after failed, is no restart's
+			t.served, t.readied, t.quick = true, at, !t.begunAt.IsZero() && at.Sub(t.begunAt) <= restartTime
 		}
 		t.alive = max(t.alive, 1)
 		t.isReady(at)
@@ -124,7 +125,7 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 			return
 		}
 		t.alive = max(t.alive-1, 0)
-		if !t.readyAt.IsZero() && at.Sub(t.readyAt) > overlap {
+		if !t.readyAt.IsZero() && at.Sub(t.readyAt) > t.overlap() {
 			t.alive = 0
 		}
 		if t.closedAt.IsZero() {
@@ -145,11 +146,15 @@ func (t *tunnel) says(p *patience, state TunnelState, message string, at time.Ti
 // its ready; taking it for the other's then is the smaller mistake, since what is
 // said of it next will mend that, and nothing would mend the other one.
 func (t *tunnel) predecessors(at time.Time) bool {
-	late := overlap
+	return t.alive >= 2 && t.quick && at.Sub(t.readied) <= t.overlap()
+}
+
+// overlap is for how long two instances may be reported in any order.
+func (t *tunnel) overlap() time.Duration {
 	if t.slow {
-		late = slowOverlap
+		return slowOverlap
 	}
-	return t.alive >= 2 && t.quick && !t.readied.IsZero() && at.Sub(t.readied) <= late
+	return restartTime
 }
 
 // connects takes in figures that show a new connection.
@@ -165,7 +170,7 @@ func (t *tunnel) connects(p *patience, at time.Time) {
 	if p.lasted(against, at) <= p.steady {
 		return
 	}
-	t.readied, t.quick = at, false
+	t.served, t.quick = true, false
 	t.alive = max(t.alive, 1)
 	t.isReady(at)
 	if t.state != TunnelReady {
@@ -174,14 +179,15 @@ func (t *tunnel) connects(p *patience, at time.Time) {
 	t.live, t.doubt = true, false
 }
 
-// remembers takes in what an earlier run heard. It is no more than what is shown where
-// nothing newer is known, with one exception: a ready that was heard after the fault
-// which is kept ends it, as any other does.
-func (t *tunnel) remembers(state TunnelState, message string, at time.Time) {
+// remembers takes in what an earlier run heard, or what was said of a service before
+// anything was heard of its client. It is no more than what is shown where nothing newer
+// is known, with one exception: a ready that was heard after the fault which is kept ends
+// it, as any other does.
+func (t *tunnel) remembers(state TunnelState, message string, since, at time.Time) {
 	if t.live || state == "" {
 		return
 	}
-	t.show(state, message, at)
+	t.show(state, message, since)
 	switch state {
 	case TunnelReady:
 		t.doubt = false
@@ -189,7 +195,7 @@ func (t *tunnel) remembers(state TunnelState, message string, at time.Time) {
 			t.isReady(at)
 		}
 	case TunnelFailed, TunnelClosed:
-		t.doubt = !t.bad()
+		t.doubt, t.accused = !t.bad(), at
 	}
 }
 

@@ -11,7 +11,7 @@
 // reported to experiments.
 //
 // The package never decides what is well: states come out as they came in, each
-// change with its time, and whether a tunnel that flaps is a fault is the engine's
+// with its time, and whether a tunnel that flaps is a fault is the engine's
 // call. It opens no listener, never asks a GOST anything, and never takes silence
 // for an outage, since a GOST that carries nothing says nothing.
 //

@@ -21,6 +21,7 @@ type Status struct {
 	State   State
 	Message string // in the words of the source, on one line
 	At      time.Time
+	Since   time.Time // it has been so since then, as far as was heard
 	// Restored: it was heard by an earlier run, or of a service before anything was of its
 	// client. A GOST doesn't say again how it is.
 	Restored bool
@@ -39,8 +40,8 @@ type Counters struct {
 	NewConns bool
 }
 
-// Heard is what has come since the Heard before: every state that was said, in order,
-// and of figures the newest of each subject, sorted.
+// Heard is what has come since the Heard before: every state that was said, in the
+// order of each subject, and of figures the newest of each subject, sorted.
 type Heard struct {
 	Statuses []Status
 	Counters []Counters

@@ -25,6 +25,7 @@ func TestClientsAreAsTheirServices(t *testing.T) {
 		born := map[Subject]time.Time{} // clients: first heard of
 		began := now                    // this run
 		last := map[Subject]Status{}    // what each client was handed last
+		live := map[Subject]bool{}      // clients that were handed news
 		hand := func(all []Status) {
 			for _, s := range all {
 				if s.Origin.Kind != KindHandler {
@@ -38,6 +39,10 @@ func TestClientsAreAsTheirServices(t *testing.T) {
 				if (s.State == Failed || s.State == Closed) && !s.Restored && !news {
 					t.Fatalf("%s is told %s of %s as news", s.Origin.Subject.Client, s.State, s.At)
 				}
+				if !s.Restored && s.At.Before(began) {
+					t.Fatalf("%s is told %s of %s as this run's", s.Origin.Subject.Client, s.State, s.At)
+				}
+				live[s.Origin.Subject] = live[s.Origin.Subject] || !s.Restored
 				if s.Restored && news {
 					t.Fatalf("%s is told %s of %s as old", s.Origin.Subject.Client, s.State, s.At)
 				}
@@ -69,11 +74,15 @@ func TestClientsAreAsTheirServices(t *testing.T) {
 					if word, spoke := words[client.Service]; spoke && last[client].State != word {
 						t.Fatalf("%v has %s, and its service has said %s", client, last[client].State, word)
 					}
+					if last[client].Restored && live[client] {
+						t.Fatalf("%v doesn't see the old %s for what is older still", client, last[client].State)
+					}
 				}
 			case "restarts":
 				kept := tab.keep()
 				tab, began = newTable(ties, 100), now
 				clear(last)
+				clear(live)
 				hand(tab.restore(kept))
 			}
 		}

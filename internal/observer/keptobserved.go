@@ -101,7 +101,7 @@ func (t *table) restore(k KeptObserved) []Status {
 			}
 			e.began, e.restarts, e.repeats, e.count.KeptCounter = kept.Began, kept.Restarts, kept.Repeats, kept.Counter
 			if e.state != "" {
-				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.said, Restored: true})
+				states = append(states, Status{Origin: e.origin, State: e.state, Message: e.message, At: e.said, Since: e.since, Restored: true})
 			}
 		}
 	}

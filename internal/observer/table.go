@@ -15,7 +15,7 @@ type table struct {
 	sources map[string]*source
 	changed []*entry // whose figures have not been handed on
 
-	spoken map[*entry][]Status // who has said how it is since that was handed on, with the latest of it
+	spoken map[*entry]bool // who has said how it is since that was handed on
 	// fresh are tied clients that say nothing of their own state, which they take from
 	// their service, and have not been handed on.
 	fresh []*entry
@@ -60,9 +60,12 @@ type entry struct {
 
 	// based: handed is to be compared with. It isn't before the first figures of a run:
 	// they may hold connections of any age, and what was kept may be older than a crash.
-	based     bool
-	handed    uint64 // connections in the figures that were handed on last
-	inherited State  // of its service, as handed on last; its own is empty then
+	based  bool
+	handed uint64 // connections in the figures that were handed on last
+
+	words  []word // latest that it said in this run
+	untold int    // of them, that its clients have not been handed
+	fresh  bool   // it is in the table's list of these
 
 	began     bool   // it is running and was not ready since
 	begun     uint64 // its group's, as far as its figures know of it
@@ -80,7 +83,7 @@ const (
 )
 
 func newTable(ties *Map, most int) *table {
-	return &table{ties: ties, max: most, sources: map[string]*source{}, spoken: map[*entry][]Status{}}
+	return &table{ties: ties, max: most, sources: map[string]*source{}, spoken: map[*entry]bool{}}
 }
 
 func (t *table) source(name string) *source {
@@ -105,6 +108,7 @@ func (t *table) entry(s *source, subject Subject) *entry {
 		s.entries[subject], g.members[e] = e, true
 		t.size++
 		if e.inherits() {
+			e.fresh = true
 			t.fresh = append(t.fresh, e)
 		}
 	}
@@ -205,19 +209,29 @@ func (t *table) take(s *source, ev *Event, at time.Time, increments bool) *Statu
 		return nil
 	}
 	said := e.status(ev.Status, at)
-	latest := t.spoken[e]
-	if n := len(latest); n > 0 && latest[n-1].covers(&said) {
+	now := word{state: said.State, message: said.Message, at: at}
+	if n := len(e.words); e.untold > 0 && e.words[n-1].covers(now) {
 		return nil
 	}
-	latest = append(latest, said)
-	t.spoken[e] = latest[max(0, len(latest)-mostInherited):]
+	if e.words = append(e.words, now); len(e.words) > mostInherited {
+		e.words = slices.Delete(e.words, 0, 1)
+	}
+	e.untold = min(e.untold+1, len(e.words))
+	t.spoken[e] = true
 	return &said
 }
 
-// covers says that what waits to be handed on makes what is said now superfluous. Each
-// running and each closed is another instance's.
-func (s *Status) covers(now *Status) bool {
-	return s.State == now.State && s.Message == now.Message && (s.State == Ready || s.State == Failed)
+// word is a state that was said.
+type word struct {
+	state   State
+	message string
+	at      time.Time
+}
+
+// covers says that w, which waits to be handed on, makes what is said now superfluous.
+// Each running and each closed is another instance's.
+func (w word) covers(now word) bool {
+	return w.state == now.state && w.message == now.message && (w.state == Ready || w.state == Failed)
 }
 
 // figures counts, and says whether there was anything new to count.
@@ -257,7 +271,7 @@ func (e *entry) status(st *ServiceStatus, at time.Time) Status {
 		e.since = at
 	}
 	e.state, e.message, e.said = st.State, st.Msg, at
-	return Status{Origin: e.origin, State: e.state, Message: e.message, At: at}
+	return Status{Origin: e.origin, State: e.state, Message: e.message, At: at, Since: e.since}
 }
 
 // begin marks the figures of a subject as beginning anew. Those of a service's clients
