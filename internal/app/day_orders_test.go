@@ -57,6 +57,8 @@ var dayOrders = []dayOrder{
 	{2, (*day).hiccup},
 	{1, (*day).stutter},
 	{3, (*day).traffic},
+	{2, (*day).sharedTunnel},
+	{3, (*day).user},
 }
 
 func (d *day) any() {

@@ -131,6 +131,7 @@ type day struct {
 	latency map[string]time.Duration
 
 	truth   *truth
+	shared  passage // the tunnel of which experiments are clients
 	ill     map[string]bool
 	illness map[string][]span
 	started time.Time // the server; zero while it is down
@@ -199,6 +200,7 @@ func runDay(t *testing.T, seed uint64, size int, long time.Duration) uint64 {
 	for _, stub := range slices.Sorted(maps.Keys(d.truth.tunnels)) {
 		d.begin(stub)
 	}
+	d.tells(daySharedTunnel, "running", "ready")
 	d.pass(d.startup)
 	points := 0
 	for began := time.Now(); time.Since(began) < long; points++ {
@@ -237,6 +239,7 @@ func (d *day) newLab(t *testing.T, seed uint64) *bench {
 	}
 	b.env = b.lab.Env()
 	maps.Copy(b.env, withTunnels(t))
+	b.env["STATUS_OBSERVER_MAP"] += " ; " + dayClientRule
 	maps.Copy(b.env, map[string]string{
 		"STATUS_STORE":                 filepath.Join(t.TempDir(), "status.db"),
 		"STATUS_LISTEN":                "status.lab:80",

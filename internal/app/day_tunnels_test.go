@@ -73,6 +73,9 @@ func (d *day) someTunnel() (stub, name string, p *passage, ok bool) {
 	var all [][2]string
 	for stub, tunnels := range d.truth.tunnels {
 		for name := range tunnels {
+			if isClient(name) {
+				continue
+			}
 			all = append(all, [2]string{stub, name})
 		}
 	}
@@ -174,6 +177,10 @@ func (d *day) traffic() {
 	if !ok || time.Since(p.moved) < 2*dayTunnelSteady || time.Since(d.started) < 2*dayTunnelSteady {
 		return
 	}
+	d.carried(stub, name, p)
+}
+
+func (d *day) carried(stub, name string, p *passage) {
 	d.did("%s carries a connection; unwell is %t", name, p.unwell)
 	// Whether the very first of an instance say something hangs on whether we have heard it
 	// begin.
@@ -211,6 +218,7 @@ func (d *day) settled() map[string]bool {
 			settled[name] = watched && time.Since(p.moved) > d.jumpBound()
 		}
 	}
+	settled[daySharedTunnel] = time.Since(d.shared.moved) > d.jumpBound()
 	return settled
 }
 
@@ -220,6 +228,9 @@ func (d *day) settled() map[string]bool {
 func (d *day) repeats(settled map[string]bool) {
 	for _, stub := range slices.Sorted(maps.Keys(d.truth.tunnels)) {
 		for _, name := range slices.Sorted(maps.Keys(d.truth.tunnels[stub])) {
+			if isClient(name) {
+				continue
+			}
 			if settled[name] {
 				d.stood++
 				continue
@@ -234,6 +245,7 @@ func (d *day) repeats(settled map[string]bool) {
 			}
 		}
 	}
+	d.repeatsShared(settled)
 }
 
 // tunnelsAreTrue compares the verdicts on tunnels of which nothing has changed for some
@@ -248,7 +260,7 @@ func (d *day) tunnelsAreTrue() {
 			continue
 		}
 		for _, said := range r.Tunnels {
-			p := tunnels[said.Service]
+			p := tunnels[strings.TrimPrefix(said.Name, dayGOST+"/")]
 			if time.Since(p.moved) >= d.tunnelBound() && said.OK == p.unwell {
 				d.errorf("%s is thought %s; it is unwell: %t since %s", said.Name, said.Verdict, p.unwell, p.moved.UTC().Format(time.TimeOnly))
 			}

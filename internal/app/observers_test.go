@@ -50,21 +50,26 @@ func inText(t *testing.T, name, text string) string {
 	return path
 }
 
-// reports sends what a GOST sends of its services: "tunnel-pend00 ready".
+// reports sends what a GOST sends of its services, "tunnel-pend00 ready", and of their
+// clients: "shared/pend00 1 5>5".
 func (b *bench) reports(token string, changes ...string) (status int) {
 	b.t.Helper()
 	var events []string
 	for _, c := range changes {
 		name, state, _ := strings.Cut(c, " ")
+		whose := fmt.Sprintf(`"kind":"service","service":%q`, name)
+		if service, client, of := strings.Cut(name, "/"); of {
+			whose = fmt.Sprintf(`"kind":"handler","service":%q,"client":%q`, service, client)
+		}
 		if !strings.Contains(state, ">") {
-			events = append(events, fmt.Sprintf(`{"kind":"service","service":%q,"type":"status","status":{"state":%q,"msg":"service %s is %s"}}`, name, state, name, state))
+			events = append(events, fmt.Sprintf(`{%s,"type":"status","status":{"state":%q,"msg":"service %s is %s"}}`, whose, state, name, state))
 			continue
 		}
 		var total, in, out int
 		if _, err := fmt.Sscanf(state, "%d %d>%d", &total, &in, &out); err != nil {
 			b.t.Fatal(err)
 		}
-		events = append(events, fmt.Sprintf(`{"kind":"service","service":%q,"type":"stats","stats":{"totalConns":%d,"currentConns":0,"inputBytes":%d,"outputBytes":%d,"totalErrs":0}}`, name, total, in, out))
+		events = append(events, fmt.Sprintf(`{%s,"type":"stats","stats":{"totalConns":%d,"currentConns":0,"inputBytes":%d,"outputBytes":%d,"totalErrs":0}}`, whose, total, in, out))
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://observer.lab/observer", strings.NewReader(`{"events":[`+strings.Join(events, ",")+`]}`))
 	if err != nil {
