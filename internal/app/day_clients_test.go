@@ -107,7 +107,7 @@ func (d *day) repeatsShared(settled map[string]bool) {
 	}
 	d.sharedIs(d.shared.unwell)
 	if d.shared.unwell {
-		d.tells(daySharedTunnel, "running", "failed")
+		d.tells(daySharedTunnel, "failed")
 		return
 	}
 	for _, stub := range clients {

@@ -205,7 +205,7 @@ func (d *day) takeMails() {
 				}
 				continue
 			}
-			if err := r.reads(m.MessageID, string(m.Raw), l, func(who string) bool { return d.untold(l.at, who) }); err != nil {
+			if err := r.reads(m.MessageID, string(m.Raw), l, func(t told) bool { return d.untold(l.at, t.who) || d.connects(l.at, t) }); err != nil {
 				d.errorf("%s reads %q of %s: %v\n%s", to, m.Subject, l.at.UTC().Format(time.TimeOnly), err, m.Text)
 			}
 		}
@@ -270,6 +270,16 @@ func sourceOf(what string) string {
 		return ""
 	}
 	return lab.Relay
+}
+
+// connects says whether a stream connects about a moment: until it has been seen to send,
+// or for too long not to, nothing is known of it.
+func (d *day) connects(at time.Time, t told) bool {
+	x := d.truth.experiments[t.who]
+	if x == nil || x.streams[t.what] == nil {
+		return false
+	}
+	return x.streams[t.what].since.Sub(at).Abs() < d.lastActive+2*d.relayEvery
 }
 
 // untold says whether news of an experiment may be kept back at a moment.

@@ -113,7 +113,7 @@ func newReader() *reader { return &reader{seen: map[string]string{}, knows: map[
 
 // reads takes in a mail; the error says what confuses its reader. In doubt, while
 // a source has not settled, the end of what was told is kept back until it is sure.
-func (r *reader) reads(id, raw string, l letter, doubt func(who string) bool) error {
+func (r *reader) reads(id, raw string, l letter, doubt func(told) bool) error {
 	if was, again := r.seen[id]; again {
 		if was != raw {
 			return fmt.Errorf("two mails with the Message-ID %s differ", id)
@@ -143,9 +143,10 @@ func (r *reader) reads(id, raw string, l letter, doubt func(who string) bool) er
 		}
 	}
 	// What is told and not listed is over, and its end is kept back: the experiment
-	// is flapping, or a source's return waits for that of another.
+	// is flapping, or a source's return waits for that of another, or a stream that nobody
+	// required any more has just connected, of which nothing is known yet.
 	for t := range r.knows {
-		if t.who != "" && !doubt(t.who) && !slices.Contains(l.current, t) && !r.knows[told{who: t.who, what: "flapping"}] {
+		if t.who != "" && !doubt(t) && !slices.Contains(l.current, t) && !r.knows[told{who: t.who, what: "flapping"}] {
 			return fmt.Errorf("%s was told, is not listed, and was not told to be over", t)
 		}
 	}

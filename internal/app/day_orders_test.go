@@ -106,7 +106,7 @@ func (d *day) orderStream(stub, topic, what string) {
 	case "returns":
 		err, w.connected, w.sending = o.Return(), true, true
 	case "never":
-		err, w.connected, w.sending = o.Never(), true, false
+		err, w.connected, w.sending, w.since = o.Never(), true, false, time.Now()
 	case "half dead":
 		err, w.connected, w.sending = o.HalfDead(), true, true
 	}

@@ -237,8 +237,8 @@ func (d *day) repeats(settled map[string]bool) {
 			}
 			p := d.truth.tunnels[stub][name]
 			p.moved, p.closed = time.Now(), false
-			if p.unwell {
-				d.tells(name, "running", "failed")
+			if p.unwell { // which begins nothing anew: what it counts goes on
+				d.tells(name, "failed")
 			} else {
 				p.conns = 0
 				d.tells(name, "running", "ready")
