@@ -1,6 +1,10 @@
 package notify
 
-import "time"
+import (
+	"time"
+
+	"labstatus/internal/health"
+)
 
 // Retries begin after five seconds and settle at forty, so that what waits is
 // delivered within a minute of a mail server's recovery, a hanging attempt
@@ -10,8 +14,20 @@ const (
 	lastRetry  = 40 * time.Second
 )
 
-// GiveUpAfter is how long a mail is tried.
-const GiveUpAfter = 5 * 24 * time.Hour
+const (
+	// GiveUpAfter is how long a mail is tried, by the clock on the wall.
+	GiveUpAfter = 5 * 24 * time.Hour
+	// givesUpIn is how long the run that gives a mail up has tried it itself, by the
+	// time in which it was awake. Five days may have gone by in one attempt or none: we
+	// were stopped or suspended, or a clock that had stood at the last shutdown was set.
+	givesUpIn = time.Hour
+)
+
+// givesUp says that a mail has been tried for long enough.
+func (o *Outbox) givesUp(m health.Mail, now time.Time) bool {
+	since, tried := o.triedSince[m.ID]
+	return tried && now.Sub(m.At) >= GiveUpAfter && now.Sub(since) >= givesUpIn
+}
 
 // backoff is the wait after a number of failed attempts, with jitter.
 func (o *Outbox) backoff(attempts int) time.Duration {

@@ -17,6 +17,11 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 	if err != nil || len(attempts) == 0 || now.Before(o.postponed) {
 		return err
 	}
+	for _, a := range attempts {
+		if _, known := o.triedSince[a.mail.ID]; !known {
+			o.triedSince[a.mail.ID] = now
+		}
+	}
 	var session Session
 	defer func() {
 		if session != nil {
@@ -239,7 +244,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 			}
 			r.LastErr, r.Next = result.Text, next[r.Attempts]
 			trouble = result.Text
-			if now.Sub(m.At) >= GiveUpAfter {
+			if o.givesUp(m, now) {
 				r = failed(r, now, result.Text)
 			}
 		}
@@ -269,8 +274,7 @@ func (o *Outbox) apply(ctx context.Context, m health.Mail, results []Result, beg
 	o.mark(ctx, m.ID, changed)
 	finished := !slices.ContainsFunc(m.Recipients, func(r health.Recipient) bool { return r.Fate == health.Queued })
 	if finished {
-		delete(o.choked, m.ID)
-		delete(o.tried, m.ID)
+		o.forget(m.ID)
 	}
 	return finished
 }

@@ -60,6 +60,13 @@ func (o *Outbox) postpone(began time.Time, err error) {
 	}
 }
 
+// forget forgets how a mail fared that is done with.
+func (o *Outbox) forget(id string) {
+	delete(o.choked, id)
+	delete(o.tried, id)
+	delete(o.triedSince, id)
+}
+
 // served notes that the server has answered for a mail to its end.
 func (o *Outbox) served(id string) {
 	delete(o.choked, id)
@@ -76,7 +83,7 @@ func (o *Outbox) expire(ctx context.Context, attempts []attempt, err error) {
 	now := time.Now()
 	for _, a := range attempts {
 		m := a.mail
-		if now.Sub(m.At) < GiveUpAfter {
+		if !o.givesUp(m, now) {
 			continue
 		}
 		var changed []health.Recipient
@@ -90,8 +97,7 @@ func (o *Outbox) expire(ctx context.Context, attempts []attempt, err error) {
 			changed = append(changed, r)
 			o.waiting.leave(r.Address, m.ID)
 		}
-		delete(o.choked, m.ID)
-		delete(o.tried, m.ID)
+		o.forget(m.ID)
 		o.mark(ctx, m.ID, changed)
 	}
 }

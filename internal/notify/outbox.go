@@ -59,6 +59,7 @@ type Outbox struct {
 
 	// The rest up to mu is Run's own.
 	tried      map[string]time.Time          // when a mail that has broken a session was tried last
+	triedSince map[string]time.Time          // when a mail was first due in this run, until it is done with
 	waiting    waiting                       // for another attempt; nil until the store has told
 	unsaved    map[string][]health.Recipient // marks that the store has not taken yet, by mail
 	settled    map[string][]health.Recipient // done with in this run, by mail
@@ -112,6 +113,7 @@ func NewOutbox(store Store, open func(ctx context.Context) (Session, error), log
 		store:  store, open: open, log: log,
 		wake: make(chan struct{}, 1), unsaved: map[string][]health.Recipient{}, settled: map[string][]health.Recipient{},
 		choked: map[string]choking{}, stuck: map[string]int{}, tried: map[string]time.Time{},
+		triedSince: map[string]time.Time{},
 	}
 }
 

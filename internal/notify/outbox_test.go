@@ -314,7 +314,58 @@ func TestFiveDays(t *testing.T) {
 			defer stop()
 			synctest.Wait()
 			if got := store.fates(); got != "m1: a sent" {
-				t.Errorf("old mail has its one attempt: %s", got)
+				t.Errorf("old mail isn't tried: %s", got)
+			}
+		})
+	})
+	// A mail server may be away for a moment just when we are back.
+	for _, name := range []string{"found after a long stop, refused for now", "found after a long stop, no server"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFakeStore(queuedMail("m1", time.Now().Add(-30*24*time.Hour), "a", "b"))
+				server := &fakeServer{down: errors.New("connection refused")}
+				if strings.HasSuffix(name, "refused for now") {
+					server = &fakeServer{send: func(context.Context, string, string) (Result, bool) {
+						return Result{Outcome: Retry, Text: "451 greylisted"}, true
+					}}
+				}
+				_, _, stop := running(t, store, server)
+				elapse(givesUpIn - time.Minute)
+				if got := store.fates(); got != "m1: a queued, b queued" {
+					t.Fatalf("given up too soon: %s", got)
+				}
+				stop()
+				// Each run tries it for as long, before it gives up.
+				o, _, stop := running(t, store, server)
+				defer stop()
+				elapse(givesUpIn - time.Minute)
+				if got := store.fates(); got != "m1: a queued, b queued" {
+					t.Fatalf("given up too soon after a restart: %s", got)
+				}
+				elapse(2 * time.Minute)
+				if got := store.fates(); got != "m1: a failed, b failed" {
+					t.Error(got)
+				}
+				if n := len(o.triedSince); n != 0 {
+					t.Errorf("%d mails that are done with are still known", n)
+				}
+			})
+		})
+	}
+	// Its clock had stood at the last shutdown, say, and was set when the network came up.
+	t.Run("a clock is set ahead", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := newFakeStore(queuedMail("m1", time.Now(), "a"))
+			server := &fakeServer{down: errors.New("no such host")}
+			_, _, stop := running(t, store, server)
+			defer stop()
+			elapse(10 * time.Minute)
+			store.setClock(30 * 24 * time.Hour)
+			elapse(30 * time.Minute)
+			server.set(func() { server.down = nil })
+			elapse(lastRetry + time.Second)
+			if got := store.fates(); got != "m1: a sent" {
+				t.Error(got)
 			}
 		})
 	})
