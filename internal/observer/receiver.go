@@ -52,6 +52,7 @@ const (
 	maxStatuses     = 10_000 // that wait to be handed on
 	maxBodies       = 32
 	keepEvery       = time.Minute
+	keepRetry       = 5 * time.Second // while it fails
 )
 
 // NewReceiver makes a receiver.
@@ -167,8 +168,8 @@ func (r *Receiver) take(ctx context.Context, g guest, key string, events []Event
 
 // keepUp keeps what is known, now and then and at the end.
 func (r *Receiver) keepUp(ctx context.Context) {
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(keepEvery)
+	defer timer.Stop()
 	var kept uint64 // reports
 	for patience := keepWait; patience == keepWait; {
 		select {
@@ -177,13 +178,19 @@ func (r *Receiver) keepUp(ctx context.Context) {
 			r.mu.Lock()
 			r.over = true
 			r.mu.Unlock()
-		case <-tick.C:
+		case <-timer.C:
 		}
+		timer.Reset(keepEvery)
 		if r.keep == nil {
 			continue
 		}
-		if k, taken := r.kept(); taken != kept && r.keepNow(context.WithoutCancel(ctx), k, patience) == nil {
+		k, taken := r.kept()
+		switch {
+		case taken == kept:
+		case r.keepNow(context.WithoutCancel(ctx), k, patience) == nil:
 			kept = taken
+		default: // a store that has just been mended may not live for a minute
+			timer.Reset(keepRetry)
 		}
 	}
 }
