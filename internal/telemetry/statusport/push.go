@@ -92,11 +92,12 @@ func (p *Pusher) add(t *target) {
 	p.targets = append(p.targets, t)
 }
 
-// Offer gives numbers to the named targets, or to all where none is named. It
-// never waits: a target whose queue is full misses them, and that is logged when
-// it is back.
+// Offer gives numbers to the named targets, or to all where none is named. Their
+// names are whole, prefix included, as policies' patterns match them. It never
+// waits: a target whose queue is full misses them, and that is logged when it is
+// back.
 func (p *Pusher) Offer(to []string, numbers iter.Seq2[string, float64]) {
-	f := flat{now: time.Now().Unix(), host: p.port.hostname, prefix: p.port.o.Prefix}
+	f := flat{now: time.Now().Unix(), host: p.port.hostname}
 	for name, v := range numbers {
 		f.add(name, v)
 	}

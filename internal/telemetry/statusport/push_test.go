@@ -125,7 +125,7 @@ func TestPushToGraphite(t *testing.T) {
 		if want := "lab_one.book_writes_pending 0.3333333333333333 946684830\n"; len(got) != 1 || got[0] != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		p.Offer([]string{statusport.TargetGraphite}, maps.All(map[string]float64{"book.dns.go.count": 2}))
+		p.Offer([]string{statusport.TargetGraphite}, maps.All(map[string]float64{"lab one.book.dns.go.count": 2}))
 		p.Offer([]string{statusport.TargetURL}, maps.All(map[string]float64{"not.for.us": 2}))
 		synctest.Wait()
 		if got, _ := s.take(); len(got) != 1 || got[0] != "lab_one.book.dns.go.count 2 946684831\n" {

@@ -54,7 +54,7 @@ func (p *Port) Values() ([]Value, error) {
 
 // flat turns families into values.
 type flat struct {
-	prefix, host string
+	prefix, host string // prefix is empty: names are whole
 	now          int64
 	values       []Value
 }
@@ -62,7 +62,10 @@ type flat struct {
 // add leaves out what is no number: JSON has no word for it.
 func (f *flat) add(name string, v float64) {
 	if !math.IsNaN(v) && !math.IsInf(v, 0) {
-		f.values = append(f.values, Value{Metric: f.prefix + "." + name, Value: v, Timestamp: f.now, Hostname: f.host})
+		if f.prefix != "" {
+			name = f.prefix + "." + name
+		}
+		f.values = append(f.values, Value{Metric: name, Value: v, Timestamp: f.now, Hostname: f.host})
 	}
 }
 
