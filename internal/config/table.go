@@ -192,7 +192,7 @@ var observerRows = []Setting{
 
 var emailRows = []Setting{
 	fills(Setting{Name: "EMAIL_FROM", Group: groupEmail, Type: "address",
-		Help: "Sender, e.g. Lab Status <status@example.org>. Mail is off unless sender, recipients and host are set."},
+		Help: "Sender, e.g. Lab Status <status@example.org>. Mail is off unless sender, recipients and host are set, and a password where STATUS_EMAIL_AUTH_TYPE needs one."},
 		func(c *Config) *mail.Address { return &c.Email.From }, parseAddress, showAddress),
 	addresses(Setting{Name: "EMAIL_TO", Group: groupEmail, Help: "Recipients."},
 		func(c *Config) *[]mail.Address { return &c.Email.To }),
@@ -247,7 +247,7 @@ var logRows = []Setting{
 		Help: "How long it is kept when each experiment was well, for uptimes and bars."},
 		func(c *Config) *time.Duration { return &c.Health.History },
 		limits[time.Duration]{lo: day, hi: 10 * year, why: "the store would only grow"}),
-	boolean(Setting{Name: "PROFILE", Group: groupLog, Default: "false", Help: "Serve pprof, on loopback only."},
+	boolean(Setting{Name: "PROFILE", Group: groupLog, Default: "false", Help: "Serve pprof: on loopback at STATUS_PORT_PROFILE, and on STATUS_ADMIN_LISTEN to this machine and admins."},
 		func(c *Config) *bool { return &c.Profile.On }),
 	port(Setting{Name: "PORT_PROFILE", Group: groupLog, Default: "6061", Help: "Port of pprof."},
 		func(c *Config) *int { return &c.Profile.Port }),

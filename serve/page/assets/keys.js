@@ -12,7 +12,7 @@ const keys = [
 ];
 
 const signs = [
-  ["healthy", "healthy", "jump and every required stream are well"],
+  ["healthy", "healthy", "jump, every stream that is required or connected, and every tunnel are well"],
   ["unhealthy", "unhealthy", "something is known to be wrong"],
   ["flapping", "flapping", "changes too often to be relied on"],
   ["unknown", "unknown", "a source is silent: what was last known is shown, and is no fault"],
