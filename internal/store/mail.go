@@ -165,7 +165,7 @@ func (s *SQLite) LastFailedMail(ctx context.Context) (m health.Mail, found bool,
 			m.Recipients, found = []health.Recipient{to}, true
 			return nil
 		}, `SELECT m.mail_id, m.at, m.sender, m.subject, r.address, r.attempts, r.done, r.last_err
-			FROM recipients AS r JOIN mails AS m ON m.id = r.mail
+			FROM recipients AS r INDEXED BY recipients_failed JOIN mails AS m ON m.id = r.mail
 			WHERE r.fate = 'failed' ORDER BY r.done DESC, r.mail DESC, r.position DESC LIMIT 1`)
 	})
 	return m, found, err
