@@ -58,7 +58,7 @@ seq "$first" "$((first + days - 1))" | (
     done >"$SOAK_DIR/results"
     awk -v days="$days" '
         { sub(/^[^:]*: /, ""); n = split($0, part, ", "); for (i = 1; i <= n; i++) { split(part[i], w, " "); sum[w[2]] += w[1] } }
-        END { printf "%d days: %d orders, %d quiet points, %d events, %d mails, %d tunnels over restarts\n", days, sum["orders"], sum["quiet"], sum["events"], sum["mails"], sum["tunnels"] }
+        END { printf "%d days: %d orders, %d quiet points, %d events, %d mails, %d tunnels over restarts, %d states and %d bookings compared, %d writes judged\n", days, sum["orders"], sum["quiet"], sum["events"], sum["mails"], sum["tunnels"], sum["states"], sum["bookings"], sum["writes"] }
     ' "$SOAK_DIR/results"
     if [ "$none" -gt 0 ]; then
         echo "$none failed:$failed"

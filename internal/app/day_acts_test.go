@@ -75,7 +75,6 @@ func (d *day) closed(stub string) (closed bool, since time.Duration) {
 // leftAlone says whether maintenance leaves an experiment's bookings as they are at a
 // moment. What was on its way when it began may still arrive.
 func (d *day) leftAlone(stub string, at time.Time) bool {
-	const onItsWay = 10 * time.Second
 	return slices.ContainsFunc(d.hushes[stub], func(h hush) bool {
 		return h.leaves && at.After(h.from.Add(onItsWay)) && at.Before(h.to) && d.truth.listed[stub].Before(h.from)
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"labstatus/internal/health"
 	"labstatus/internal/lab"
 )
 
@@ -115,6 +116,7 @@ func (d *day) believed(stub string) bool {
 // has been determined for some time.
 func (d *day) isTrue(stub string, r apiReport, stable time.Duration) {
 	d.t.Helper()
+	d.counts(&d.states)
 	wrong, state := d.truth.wrong(stub), "healthy"
 	if len(wrong) > 0 {
 		state = "unhealthy"
@@ -138,6 +140,7 @@ func (d *day) isTrue(stub string, r apiReport, stable time.Duration) {
 	for _, name := range d.truth.offers(stub) {
 		res := d.truth.manifest[name]
 		if min(d.well(lab.Book), time.Since(res.touched), edge) > d.bookBound() && stable > time.Minute {
+			d.counts(&d.bookings)
 			d.isBooked(name, res, r, closed)
 		}
 	}
@@ -167,6 +170,9 @@ func (d *day) takeEvents() {
 	d.seen = nil
 	d.seenMu.Unlock()
 	for _, decision := range seen {
+		for _, e := range decision.Events {
+			d.noFalseEvent(e)
+		}
 		d.author.decided(decision, d.flapWindow)
 	}
 }
@@ -229,22 +235,38 @@ func stampOf(m lab.ReceivedMail) time.Time {
 	return l.at
 }
 
-// noFalseAlarm: what is told to be wrong was so just before. Where its source has failed
-// since, it was so just before that: what was reported last stands until the source is
-// silent, and the end of a grace tells it.
+// reportSlack is for how long a report may still speak of what is over.
+func (c climate) reportSlack() time.Duration {
+	return time.Duration(1+c.confirm)*max(c.relayEvery, c.jumpEvery) + 3*time.Second
+}
+
+// reported is the earliest moment of which a report that is heard at a given one speaks.
+// Where its source has failed since, that is just before it did: what was reported last
+// stands until the source is silent, and the end of a grace tells it.
+func (d *day) reported(at time.Time, source string, slack time.Duration) time.Time {
+	first := at.Add(-slack)
+	for _, s := range d.illness[source] {
+		failing := s.from.Before(at.Add(time.Second)) && (s.to.IsZero() || s.to.After(at.Add(-slack)))
+		if before := later(s.from, at.Add(-d.lastChecked)).Add(-slack); failing && before.Before(first) {
+			first = before
+		}
+	}
+	return first
+}
+
+// noFalseEvent: what an event says to be wrong newly was so just before.
+func (d *day) noFalseEvent(e health.Event) {
+	was := d.author.last(e.Experiment)
+	for _, what := range inWords(e.Issues) {
+		if !slices.Contains(was, what) && !d.truth.wasBad(e.Experiment, what, d.reported(e.When, sourceOf(what), d.reportSlack()), e.When) {
+			d.errorf("a false event at %s: %s of %s was well", e.When.UTC().Format("15:04:05.000"), what, e.Experiment)
+		}
+	}
+}
+
+// noFalseAlarm: what is told to be wrong was so just before.
 func (d *day) noFalseAlarm(l letter) {
 	until := l.at.Add(time.Second)
-	slack := time.Duration(1+d.confirm)*max(d.relayEvery, d.jumpEvery) + d.groupWait + 3*time.Second
-	since := func(name string) time.Time {
-		first := l.at.Add(-slack)
-		for _, s := range d.illness[name] {
-			failing := s.from.Before(until) && (s.to.IsZero() || s.to.After(l.at.Add(-slack)))
-			if before := later(s.from, l.at.Add(-d.lastChecked)).Add(-slack); failing && before.Before(first) {
-				first = before
-			}
-		}
-		return first
-	}
 	for _, t := range l.news {
 		switch {
 		case t.who == "":
@@ -255,7 +277,7 @@ func (d *day) noFalseAlarm(l letter) {
 				d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t.what)
 			}
 		case t.what == "flapping":
-		case !d.truth.wasBad(t.who, t.what, since(sourceOf(t.what)), until):
+		case !d.truth.wasBad(t.who, t.what, d.reported(l.at, sourceOf(t.what), d.reportSlack()+d.groupWait), until):
 			d.errorf("a false alarm at %s: %s was well", l.at.UTC().Format(time.TimeOnly), t)
 		}
 	}
@@ -297,28 +319,12 @@ func (d *day) inDoubt(at time.Time) bool {
 	return false
 }
 
-// takeCalls: nobody's hold is touched, every reason is ours, and what maintenance leaves as
-// it is isn't written. What came at the moment of the comparison before is judged again:
-// not all of it was there.
-func (d *day) takeCalls() {
-	for _, c := range d.lab.CallsSince(d.lastCall.Add(-1)) {
-		if c.Method != http.MethodPut {
-			continue
-		}
-		byAnna := strings.HasSuffix(c.Reason, " (anna)") // a hold through the API
-		if !byAnna && !strings.HasPrefix(c.Reason, "status server: ") {
-			d.errorf("%s is written with the reason %q", c.Resource, c.Reason)
-		}
-		r := d.truth.manifest[c.Resource]
-		if r != nil && !byAnna && r.held != "" && c.At.After(r.touched.Add(time.Second)) {
-			d.errorf("%s is written at %s though somebody holds it: %s", c.Resource, c.At.UTC().Format(time.TimeOnly), r.held)
-		}
-		// What anna gives back is written for her.
-		if r != nil && !byAnna && c.At.After(r.touched) && d.leftAlone(r.stub, c.At) {
-			d.errorf("%s is written at %s though maintenance leaves it as it is", c.Resource, c.At.UTC().Format(time.TimeOnly))
-		}
+// counts counts a comparison, unless it is one that a quiet point ends with: were no other
+// ever made, nothing else would show it.
+func (d *day) counts(n *int) {
+	if !d.agreeing {
+		*n++
 	}
-	d.lastCall = time.Now()
 }
 
 // quiet mends every service and waits until everything has settled: then all is
@@ -345,6 +351,8 @@ func (d *day) quiet() {
 }
 
 func (d *day) agree() {
+	d.agreeing = true
+	defer func() { d.agreeing, d.agreed = false, time.Now() }()
 	var reports []apiReport
 	d.get("/api/v1/experiments", &reports)
 	stubs, total := d.truth.stubs(), 0

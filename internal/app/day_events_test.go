@@ -87,6 +87,14 @@ func (l *ledgerOfEvents) decided(d health.Decision, window time.Duration) {
 	}
 }
 
+// last is what the latest event of an experiment says to be wrong.
+func (l *ledgerOfEvents) last(who string) []string {
+	if n := len(l.history[who]); n > 0 && !l.forgotten[who] {
+		return l.history[who][n-1].issues
+	}
+	return nil
+}
+
 // counts counts an event towards flapping.
 func (l *ledgerOfEvents) counts(who string, when time.Time, window time.Duration) {
 	l.changes[who] = within(l.changes[who], when, window)

@@ -147,9 +147,13 @@ type day struct {
 	// long that their order says nothing.
 	longWithoutMail bool
 	lastCall        time.Time
-	readers         map[string]*reader
-	author          *ledgerOfEvents
-	shownRefused    map[string]bool // Message-IDs of which the API says why somebody hasn't got them
+	agreed          time.Time // the latest quiet point
+
+	agreeing                 bool
+	states, bookings, writes int // compared between quiet points
+	readers                  map[string]*reader
+	author                   *ledgerOfEvents
+	shownRefused             map[string]bool // Message-IDs of which the API says why somebody hasn't got them
 
 	do      func(method, path, body string) (int, string) // what anna does through the API
 	hushes  map[string][]hush                             // by stub, in which nobody is mailed of it
@@ -211,8 +215,11 @@ func runDay(t *testing.T, seed uint64, size int, long time.Duration) uint64 {
 		}
 		d.quiet()
 	}
-	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails, %d tunnels over restarts, story %x",
-		c.name, len(d.story), points, d.author.events, d.readMails, d.stood, d.digest())
+	t.Logf("%s: %d orders, %d quiet points, %d events, %d mails, %d tunnels over restarts, %d states compared, %d bookings compared, %d writes judged, story %x",
+		c.name, len(d.story), points, d.author.events, d.readMails, d.stood, d.states, d.bookings, d.writes, d.digest())
+	if long >= time.Hour && min(d.states, d.bookings, d.writes) == 0 {
+		t.Error("between quiet points nothing was compared")
+	}
 	return d.digest()
 }
 
