@@ -137,6 +137,7 @@ func (d *day) isTrue(stub string, r apiReport, stable time.Duration) {
 		}
 	}
 	closed, edge := d.closed(stub)
+	edge = min(edge, time.Since(d.author.steady[stub])) // what flapped was kept closed
 	for _, name := range d.truth.offers(stub) {
 		res := d.truth.manifest[name]
 		if min(d.well(lab.Book), time.Since(res.touched), edge) > d.bookBound() && stable > time.Minute {

@@ -18,6 +18,7 @@ type ledgerOfEvents struct {
 	forgotten map[string]bool        // has had no event since it was
 	changes   map[string][]time.Time // events that count towards flapping
 	flapping  map[string]time.Time   // since when, as the rules have it; cleared by a mail
+	steady    map[string]time.Time   // when the latest of those mails was written
 	entries   []entry                // not joined yet
 	knows     map[told]bool          // as of what is joined
 	latest    map[string][]string    // issues of the latest event that is joined
@@ -42,7 +43,7 @@ type entry struct {
 
 func newLedgerOfEvents() *ledgerOfEvents {
 	return &ledgerOfEvents{
-		history: map[string][]pastEvent{}, forgotten: map[string]bool{}, changes: map[string][]time.Time{}, flapping: map[string]time.Time{},
+		history: map[string][]pastEvent{}, forgotten: map[string]bool{}, changes: map[string][]time.Time{}, flapping: map[string]time.Time{}, steady: map[string]time.Time{},
 		knows: map[told]bool{}, latest: map[string][]string{}, kept: map[string][]time.Time{}, silenced: map[string]bool{},
 		owed: map[told]time.Time{},
 	}
@@ -123,6 +124,7 @@ func (l *ledgerOfEvents) mailed(m letter, window time.Duration) {
 		}
 		delete(l.flapping, t.who)
 		delete(l.changes, t.who)
+		l.steady[t.who] = m.at
 		for _, e := range l.history[t.who] {
 			if e.when.After(until) {
 				l.counts(t.who, e.when, window)

@@ -53,6 +53,7 @@ func (d *day) dig(stub string, link, required bool) {
 // begin has all of an experiment's tunnels begin.
 func (d *day) begin(stub string) {
 	for _, name := range slices.Sorted(maps.Keys(d.truth.tunnels[stub])) {
+		d.truth.tunnels[stub][name].moved = time.Now()
 		d.tells(name, "running", "ready")
 	}
 }
