@@ -103,6 +103,7 @@ func (e *Engine) restore(kept Kept) {
 	}
 	for _, i := range kept.System.Told {
 		if i.IsSystem() && slices.Contains([]Code{NoReports, BookSilent, TooManyUnknown}, i.Code) {
+			i.Since = e.past(i.Since)
 			e.systemTold[i.about()] = i
 		}
 	}
@@ -124,25 +125,29 @@ func (e *Engine) restore(kept Kept) {
 	e.systemUnsaved = false
 }
 
-func (e *Engine) restoreExperiment(x *experiment, r Record) {
-	past := func(t time.Time) time.Time { // a clock that was wrong then must not hold us up now
-		if t.After(e.started) {
-			return e.started
-		}
+// past takes up a moment that was kept. A clock that was wrong then must not hold us up
+// now, so it is none to come; nor must one that is set later, so it is so long before our
+// start, and goes by the clock that only goes forward as our own moments do.
+func (e *Engine) past(t time.Time) time.Time {
+	if t.IsZero() {
 		return t
 	}
+	return e.started.Add(-max(e.started.Sub(t), 0))
+}
+
+func (e *Engine) restoreExperiment(x *experiment, r Record) {
 	if !r.FirstSeen.IsZero() {
-		x.firstSeen = past(r.FirstSeen)
+		x.firstSeen = e.past(r.FirstSeen)
 	}
 	if !r.Since.IsZero() && r.State != StateStarting {
-		x.keptState, x.keptSince = r.State, past(r.Since)
+		x.keptState, x.keptSince = r.State, e.past(r.Since)
 	}
 	x.assessed, x.events = r.Assessed, min(max(r.Events, 0), e.cfg.Events)
 	if x.assessed {
 		x.state = StateUnknown
 	}
 	if !r.JumpSince.IsZero() {
-		x.jump.judged, x.jump.ok, x.jump.since = true, r.JumpOK, past(r.JumpSince)
+		x.jump.judged, x.jump.ok, x.jump.since = true, r.JumpOK, e.past(r.JumpSince)
 	}
 	for _, k := range r.Streams {
 		if k.Topic == "" || x.stream(k.Topic) != nil {
@@ -150,26 +155,26 @@ func (e *Engine) restoreExperiment(x *experiment, r Record) {
 		}
 		s := e.addStream(x, k.Topic)
 		s.judged, s.ok, s.missing = true, k.OK, k.Missing && !k.OK
-		s.since, s.lastActive = past(k.Since), past(k.LastActive)
+		s.since, s.lastActive = e.past(k.Since), e.past(k.LastActive)
 	}
 	for _, k := range r.Tunnels {
-		e.restoreTunnel(x, k, past(k.Since))
+		e.restoreTunnel(x, k, e.past(k.Since))
 	}
 	if r.Assessed {
 		maps.Copy(x.noted, x.seen())
 	}
 	if !r.Flapping.IsZero() {
-		x.flapping = past(r.Flapping)
+		x.flapping = e.past(r.Flapping)
 		i := Issue{Code: Flapping, Experiment: x.name, Since: x.flapping}
 		x.noted[i.about()] = i
 	}
 	for _, t := range r.Changes {
-		x.changes = append(x.changes, past(t))
+		x.changes = append(x.changes, e.past(t))
 	}
 	x.unsteady = slices.Compact(slices.Sorted(slices.Values(r.Unsteady)))
 	for _, i := range r.Told {
 		if rank(i.Code) >= 0 && !i.IsSystem() {
-			i.Experiment = x.name
+			i.Experiment, i.Since = x.name, e.past(i.Since)
 			x.told[i.about()] = i
 		}
 	}

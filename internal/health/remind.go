@@ -39,8 +39,8 @@ func (e *Engine) stillWrong(x *experiment, still []Issue) []Issue {
 
 // restoreReminded takes up when people were last told what is wrong.
 func (e *Engine) restoreReminded(at time.Time) {
-	e.reminded = at
-	if at.IsZero() || at.After(e.started) { // reminders were off, or a clock was wrong
+	e.reminded = e.past(at)
+	if at.IsZero() { // reminders were off
 		e.reminded = e.started
 	}
 }

@@ -39,6 +39,8 @@ import (
 //	maintenance ID names=(STUB,pend*) [from=10m] for=1h [bookings=close]; or
 //	            weekly=(mon,tue) start=08:00 end=12:30 zone=Europe/London
 //	end-maintenance ID
+//	clock set -1h             the time of day is set, and time goes on, as the server's own
+//	                          moments know, though none that were kept
 //	clock back|forward 1h     as a clock without monotonic reading jumps
 //	held-up 2m                as our loop is by a log that takes no line: book's answers wait
 //	restart [after=1m] [without=SOURCE/SERVICE]
@@ -53,6 +55,7 @@ func TestStories(t *testing.T) {
 			return // which is FuzzKept's
 		}
 		w := newWorld()
+		w.startClocks()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out, err := command(w, d)
 			if err != nil {
@@ -148,7 +151,10 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if words[0] == "back" {
+		switch words[0] {
+		case "set":
+			return "", w.setClock(by)
+		case "back":
 			by = -by
 		}
 		w.now = w.now.Add(by)
@@ -183,6 +189,11 @@ func command(w *world, d *datadriven.TestData) (string, error) {
 			w.now, w.away = w.now.Add(away), away
 		}
 		w.schedule()
+		kept, err := throughStore(w.kept)
+		if err != nil {
+			return "", err
+		}
+		w.kept = kept
 		w.start()
 		tell(w.query()...)
 	case "state":

@@ -20,6 +20,7 @@ type world struct {
 	cfg    health.Config
 	engine *health.Engine
 	now    time.Time
+	began  time.Time // with a monotonic reading, where now has one
 	kept   health.Kept
 
 	resources    map[string]health.Resource
@@ -266,7 +267,13 @@ func (w *world) run(d time.Duration, each func(health.Decision)) {
 }
 
 // offset words a moment as time since the story's beginning.
-func offset(t time.Time) string { return "+" + t.Sub(epoch).Round(time.Millisecond).String() }
+func offset(t time.Time) string {
+	d := t.Sub(epoch).Round(time.Millisecond)
+	if d < 0 {
+		return d.String()
+	}
+	return "+" + d.String()
+}
 
 // told words a decision with its moment, nothing where nothing is done.
 func told(d health.Decision) string {
