@@ -289,21 +289,25 @@ func (b *bench) state(name string) string {
 }
 
 // paceKept fails the test where the loop stood still: it turns at least once a
-// second, whatever else hangs.
+// second, whatever else hangs, up to this moment.
 func (b *bench) paceKept(since time.Time) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	last := since
-	for _, d := range b.decision {
-		if d.At.Before(since) {
-			continue
-		}
-		if gap := d.At.Sub(last); gap > 1100*time.Millisecond {
+	turned := func(at time.Time) {
+		b.t.Helper()
+		if gap := at.Sub(last); gap > 1100*time.Millisecond {
 			b.t.Errorf("the loop stood still for %s at %s", gap, last.Format(time.TimeOnly))
 		}
-		last = d.At
+		last = at
 	}
+	for _, d := range b.decision {
+		if !d.At.Before(since) {
+			turned(d.At)
+		}
+	}
+	turned(time.Now()) // it may stand still since the latest
 }
 
 func experiments(stubs ...string) (all []lab.Experiment) {

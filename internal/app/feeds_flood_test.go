@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"labstatus/internal/lab"
@@ -41,4 +43,48 @@ func TestRelayFloods(t *testing.T) {
 			t.Errorf("book was written %d times, want for pend00 twice", n)
 		}
 	})
+}
+
+// A relay that sends a message larger than any may be, whether that is known from its
+// first bytes or when all that may be has come, loses its connection, and has another at
+// once: nothing is told or booked of it, a fault after that is found as ever, and the
+// memory is given back. It runs alone, since memory is everybody's.
+func TestRelaySendsTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, experiments("pend00", "spin30"), nil)
+		b.start()
+		b.wait(settled)
+		before := heapAlloc()
+		for i, pieces := range []int{0, 1 << 20} {
+			began := time.Now()
+			b.must(b.lab.Feed(lab.Relay).Fragment(pieces), b.lab.Feed(lab.Relay).Rubbish(`[{"topic":"pend00-st-data"}`+strings.Repeat(" ", 64<<20)+`]`))
+			b.wait(2 * time.Minute)
+			b.quiet(began, "after a message that is too large")
+			said := 0
+			for _, e := range b.logged.AllEntries() {
+				if why, _ := e.Data["reason"].(string); why == "relay sent a message of more than 64 MiB" {
+					said++
+				}
+			}
+			if n := b.app.Snapshot().Sources[0].Reconnects; n != i+1 || said != i+1 {
+				t.Errorf("message %d, in pieces of %d bytes: %d reconnections, said %d times why", i+1, pieces, n, said)
+			}
+			after := heapAlloc()
+			t.Logf("%d kB of heap before, %d kB after", before>>10, after>>10)
+			if after > before+4<<20 {
+				t.Errorf("%d kB of heap before, %d kB after", before>>10, after>>10)
+			}
+			b.faultFound(lab.Relay, "pend00")
+		}
+		b.stop()
+		b.close()
+	})
+}
+
+// heapAlloc is what is in use of the heap.
+func heapAlloc() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -50,29 +50,57 @@ func (b *bench) storeReport() storeReport {
 	return system.Store
 }
 
-// loud fails the test unless the store's failure is said everywhere it should be.
+// loud fails the test unless the store's failure is said everywhere it should be, in
+// words by which it is known.
 func (b *bench) loud(words string) {
 	b.t.Helper()
 	if r := b.storeReport(); r.OK || r.Pending == 0 || !strings.Contains(r.LastError, words) {
 		b.t.Errorf("the API says %+v, want %q", r, words)
 	}
 	var notReady struct{ Reasons []string }
-	if code := b.get("/readyz", nil); code != http.StatusServiceUnavailable {
-		b.t.Errorf("readyz is %d: %v", code, notReady)
+	code := b.get("/readyz", &notReady)
+	if said := strings.Join(notReady.Reasons, "; "); code != http.StatusServiceUnavailable || !strings.Contains(said, "the store can't be written: ") || !strings.Contains(said, words) {
+		b.t.Errorf("readyz is %d: %q, want %q", code, said, words)
+	}
+	f := b.figures()
+	if writable, owed, failed := f.of("status_store_writable"), f.of("status_store_pending"), f.of("status_store_transactions_total", "outcome", "failed"); writable != 0 || owed == 0 || failed == 0 {
+		b.t.Errorf("the figures say: writable %v, pending %v, failed transactions %v", writable, owed, failed)
 	}
 	page := b.page()
 	if !strings.Contains(page, "be written") {
 		b.t.Error("the page doesn't say that the store can't be written")
 	}
-	said := 0
-	for _, e := range b.logged.AllEntries() {
-		if e.Level == logrus.ErrorLevel && strings.Contains(e.Message, "the store can't be written") {
-			said++
-		}
-	}
-	if said != 1 {
+	if said := b.logs(logrus.ErrorLevel, "the store can't be written"); said != 1 {
 		b.t.Errorf("the log says %d times that the store can't be written, want once", said)
 	}
+}
+
+// storeWell fails the test unless it is said everywhere that the store can be written.
+func (b *bench) storeWell() {
+	b.t.Helper()
+	if r := b.storeReport(); !r.OK || r.Pending != 0 || r.LastError != "" {
+		b.t.Errorf("the API says %+v", r)
+	}
+	if code := b.get("/readyz", nil); code != http.StatusOK {
+		b.t.Errorf("readyz is %d: %q", code, b.reasons())
+	}
+	f := b.figures()
+	if writable, owed := f.of("status_store_writable"), f.of("status_store_pending"); writable != 1 || owed != 0 {
+		b.t.Errorf("the figures say: writable %v, pending %v", writable, owed)
+	}
+	if strings.Contains(b.page(), "be written") {
+		b.t.Error("the page says that the store can't be written")
+	}
+}
+
+// logs counts what has been logged at a level with these words in it.
+func (b *bench) logs(level logrus.Level, words string) (n int) {
+	for _, e := range b.logged.AllEntries() {
+		if e.Level == level && strings.Contains(e.Message, words) {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *bench) page() string {
@@ -125,9 +153,7 @@ func TestStoreFails(t *testing.T) {
 
 				s.order(storeFault{})
 				b.wait(10 * time.Second)
-				if r := b.storeReport(); !r.OK || r.Pending != 0 {
-					t.Errorf("the API says %+v after recovery", r)
-				}
+				b.storeWell()
 				b.onceTold(began)
 				b.restart()
 				b.onceTold(began)
@@ -269,6 +295,7 @@ func TestStoreFileFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		breaks, mends func(t *testing.T, path string)
+		fails         string // in these words; empty: it is made anew at once, and said so
 	}{
 		"deleted": {breaks: func(t *testing.T, path string) { remove(t, path) }},
 		"deleted with its log": {breaks: func(t *testing.T, path string) {
@@ -282,8 +309,9 @@ func TestStoreFileFails(t *testing.T) {
 				}
 			},
 			mends: func(t *testing.T, path string) { remove(t, path) },
+			fails: store.ErrCorrupt.Error(),
 		},
-		"locked by a shell": {breaks: lockFor(20 * time.Second)},
+		"locked by a shell": {breaks: lockFor(30 * time.Second), fails: store.ErrLocked.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, experiments("pend00", "spin30"), inFile(t, nil), func(b *bench) {
@@ -297,16 +325,22 @@ func TestStoreFileFails(t *testing.T) {
 				test.breaks(b.t, path)
 				b.must(b.lab.Stream("pend00-st-video").Vanish())
 				b.becomes("r-pend00", false, noticed+aStep)
+				if test.fails != "" {
+					b.loud(test.fails)
+				} else {
+					b.storeWell()
+				}
+				if said := b.logs(logrus.WarnLevel, "The database was deleted while in use. It has been written anew"); (said == 1) != (test.fails == "") {
+					t.Errorf("the log says %d times that the database was deleted", said)
+				}
 				b.watch(2 * time.Minute)
 				b.paceKept(began)
 				if test.mends != nil {
-					b.loud("")
+					b.loud(test.fails)
 					test.mends(b.t, path)
 				}
 				b.wait(2 * time.Minute)
-				if r := b.storeReport(); !r.OK || r.Pending != 0 {
-					t.Errorf("the API says %+v", r)
-				}
+				b.storeWell()
 				b.told(began, "1 new problem: pend00")
 				b.restart()
 				b.told(began, "1 new problem: pend00")

@@ -33,11 +33,12 @@ func (o FeedOrder) Mute() error { return o.set(func(f *feed) { f.mute = true }) 
 // Unmute lets frames flow again, from the next tick on.
 func (o FeedOrder) Unmute() error { return o.set(func(f *feed) { f.mute = false }) }
 
-// Rubbish sends every client one text message with these bytes, now.
+// Rubbish sends every client one text message with these bytes, now; in pieces where
+// frames are.
 func (o FeedOrder) Rubbish(text string) error {
 	return o.set(func(f *feed) {
 		for c := range f.links {
-			c.say(text)
+			c.put(outgoing{text: []byte(text), pieces: f.pieces})
 		}
 	})
 }
