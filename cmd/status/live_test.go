@@ -20,7 +20,7 @@ import (
 )
 
 // live is a server as systemd runs it, a process with its store in a file, beside a
-// laboratory of three experiments, all in real time.
+// laboratory, of three experiments as a rule, all in real time.
 type live struct {
 	t      *testing.T
 	lab    *lab.Lab
@@ -37,13 +37,19 @@ const usualPatience = 30 * time.Second
 // newLive starts the laboratory. Settings are added to the usual ones.
 func newLive(t *testing.T, settings map[string]string) *live {
 	t.Helper()
+	return newLiveOf(t, []string{"pend00", "spin30", "trus05"}, 200*time.Millisecond, settings)
+}
+
+// newLiveOf is for other experiments than the usual, and other times between frames.
+func newLiveOf(t *testing.T, stubs []string, every time.Duration, settings map[string]string) *live {
+	t.Helper()
 	var experiments []lab.Experiment
-	for _, stub := range []string{"pend00", "spin30", "trus05"} {
+	for _, stub := range stubs {
 		experiments = append(experiments, lab.Experiment{Stub: stub, Streams: []lab.StreamSpec{{Name: "st-video", Period: 50 * time.Millisecond}}})
 	}
 	l, err := lab.New(lab.Options{
 		Experiments: experiments, RelayStats: true, Seed: 1,
-		RelayEvery: 200 * time.Millisecond, JumpEvery: 200 * time.Millisecond, Reconnect: 100 * time.Millisecond,
+		RelayEvery: every, JumpEvery: every, Reconnect: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
