@@ -126,8 +126,8 @@ func (a *App) keptHeard(ctx context.Context) (kept observer.KeptObserved) {
 		return kept
 	}
 	for _, name := range sortedKeys(docs) {
-		var source observer.KeptSource
-		if err := json.Unmarshal(docs[name], &source); err != nil {
+		source, err := observer.ReadKeptSource(name, docs[name])
+		if err != nil {
 			a.log.WithError(err).WithField("source", name).Error("what tunnels of a source reported before the restart can't be read: their totals begin anew")
 			continue
 		}

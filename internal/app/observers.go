@@ -66,8 +66,8 @@ func (a *App) keptObservers(ctx context.Context) []observer.KeptObserver {
 	}
 	var all []observer.KeptObserver
 	for _, name := range sortedKeys(docs) {
-		var k observer.KeptObserver
-		if err := json.Unmarshal(docs[name], &k); err != nil {
+		k, err := observer.ReadKeptObserver(name, docs[name])
+		if err != nil {
 			a.log.WithError(err).WithField("observer", name).Error("a kept observer can't be read; set it anew")
 			continue
 		}

@@ -45,10 +45,22 @@ func newBacklog(increments bool) *backlog {
 	return &backlog{increments: increments, life: rand.Text(), sent: map[Subject]Stats{}}
 }
 
-// restore begins with what an earlier run has left.
+// restore begins with what an earlier run has left. A report whose key is none gets one
+// of ours: no sender takes just any text beside a report.
 func (b *backlog) restore(k KeptObserver) {
 	b.reports, b.waiting = slices.Clone(k.Reports), slices.Clone(k.Waiting)
 	b.bound()
+	for i := range b.reports {
+		key, ok := readKey(b.reports[i].Key)
+		if !ok {
+			b.seq++
+			key = reportKey{b.life, b.seq}
+		}
+		b.reports[i].Key = key.String()
+	}
+	if len(b.waiting) > maxWaiting {
+		b.thin()
+	}
 }
 
 // keep gives what the next run has to know.

@@ -3,7 +3,9 @@ package observer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,12 +55,71 @@ func (k KeptObserver) MarshalJSON() ([]byte, error) {
 	return json.Marshal(keptForm{k.Observer.form(k.Observer.Token.Reveal()), k.Fixed, k.Reports, k.Waiting, k.LastOK})
 }
 
+// ReadKeptObserver reads what was kept of an observer under its name. What is another's
+// would be told in that one's place.
+func ReadKeptObserver(name string, text []byte) (KeptObserver, error) {
+	var k KeptObserver
+	if err := json.Unmarshal(text, &k); err != nil {
+		return KeptObserver{}, unread(err)
+	}
+	if k.Observer.Name != name {
+		return KeptObserver{}, fmt.Errorf("read kept observer %s: it names itself %s", oneLine(name, 100), k.Observer.Name)
+	}
+	return k, nil
+}
+
+// unread words why what was kept can't be read, of which the decoder may quote as much as
+// there is.
+func unread(err error) error { return errors.New(oneLine(err.Error(), 2000)) }
+
+// usable leaves out what an observer would refuse, or what we could not even send: it
+// would keep back all that follows. It says how many events these are.
+func (k KeptObserver) usable(now time.Time) (_ KeptObserver, gone int) {
+	reports, waiting := k.Reports, k.Waiting
+	k.Reports, k.Waiting, k.LastOK = nil, nil, heardBy(now, k.LastOK)
+	for _, r := range reports {
+		all := len(r.Events)
+		r.Events = slices.Clone(r.Events)
+		for i := range r.Events {
+			r.Events[i].clean()
+		}
+		r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return !e.tells() })
+		gone += all - len(r.Events)
+		if len(r.Events) > 0 {
+			r.At = heardBy(now, r.At)
+			k.Reports = append(k.Reports, r)
+		}
+	}
+	for _, w := range waiting {
+		w.Event.clean()
+		if !w.Event.tells() || w.Event.Type != TypeStatus {
+			gone++
+			continue
+		}
+		w.At = heardBy(now, w.At)
+		k.Waiting = append(k.Waiting, w)
+	}
+	return k, gone
+}
+
+// tells says whether it is an event that we would send.
+func (e *Event) tells() bool { return e.check() == nil && e.known() }
+
+// heardBy is a kept moment as it can be: one that lies ahead was kept by a clock that was
+// ahead, and would be waited for.
+func heardBy(now, at time.Time) time.Time {
+	if at.After(now) {
+		return now
+	}
+	return at
+}
+
 // UnmarshalJSON reads it and checks the settings, which an older version may have
 // kept.
 func (k *KeptObserver) UnmarshalJSON(text []byte) error {
 	var f keptForm
 	if err := json.Unmarshal(text, &f); err != nil {
-		return fmt.Errorf("read a kept observer: %w", err)
+		return fmt.Errorf("read a kept observer: %s", oneLine(err.Error(), 200)) // it quotes numbers and times at any length
 	}
 	o, err := f.Observer.observer()
 	if err != nil {

@@ -2,6 +2,8 @@ package observer
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +43,49 @@ type KeptSubject struct {
 	Repeats  uint64    `json:"repeats,omitempty"`
 
 	Counter KeptCounter `json:"counter,omitzero"`
+}
+
+// ReadKeptSource reads what was kept of a source under its name. What is another's would
+// be counted as that one's.
+func ReadKeptSource(name string, text []byte) (KeptSource, error) {
+	var s KeptSource
+	if err := json.Unmarshal(text, &s); err != nil {
+		return KeptSource{}, unread(err)
+	}
+	if s.Name != name {
+		return KeptSource{}, fmt.Errorf("it names itself %s", oneLine(s.Name, 100))
+	}
+	return s, nil
+}
+
+// usable leaves out what no source can have reported, and says how many services and
+// clients these are.
+func (s KeptSource) usable(now time.Time) (_ KeptSource, gone int) {
+	senders, subjects := s.Senders, s.Subjects
+	s.Senders, s.Subjects = nil, nil
+	if !nameForm.MatchString(s.Name) {
+		return KeptSource{}, len(subjects)
+	}
+	for _, l := range senders {
+		if k, ok := readKey(reportKey{l.Life, l.Number}.String()); ok && k.life == l.Life {
+			l.At = heardBy(now, l.At)
+			s.Senders = append(s.Senders, l)
+		}
+	}
+	for _, k := range subjects {
+		said := Event{Subject: k.Subject, Type: TypeStatus, Status: &ServiceStatus{cmp.Or(k.State, Ready), k.Message}}
+		said.clean()
+		if !said.tells() {
+			gone++
+			continue
+		}
+		k.Subject, k.Message = said.Subject, said.Status.Msg
+		for _, at := range []*time.Time{&k.Since, &k.SaidAt, &k.LastAt, &k.Counted} {
+			*at = heardBy(now, *at)
+		}
+		s.Subjects = append(s.Subjects, k)
+	}
+	return s, gone
 }
 
 // kept copies the table, with the number of the report that it is as of.

@@ -147,7 +147,7 @@ func (o Observer) checkAddress() error {
 			return fault("address", "gRPC wants host:port; for a URL set type to http")
 		}
 		host, port, err := net.SplitHostPort(o.Address)
-		if err != nil || host == "" || strings.ContainsAny(host, " /@") {
+		if err != nil || host == "" || strings.ContainsFunc(host, notInHost) {
 			return fault("address", "gRPC wants host:port, e.g. collector.example.org:8000")
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -159,6 +159,8 @@ func (o Observer) checkAddress() error {
 	}
 	return fault("type", "%q is none: http or grpc", oneLine(string(o.Type), 100))
 }
+
+func notInHost(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '@' }
 
 func checkURL(address string) error {
 	const want = "HTTP wants a URL, e.g. https://collector.example.org/observer"

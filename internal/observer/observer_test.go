@@ -38,6 +38,8 @@ func TestObserversAreChecked(t *testing.T) {
 		"gRPC with a URL":               {with(func(o *observer.Observer) { o.Type = observer.GRPC }), []string{"address"}},
 		"gRPC without a port":           {observer.Observer{Name: "a", Address: "collector"}, []string{"address"}},
 		"gRPC with a port out of range": {observer.Observer{Name: "a", Address: "collector:65536"}, []string{"address"}},
+		"gRPC with an address's zone":   {observer.Observer{Name: "a", Address: "[fe80::1%eth0]:8000"}, nil},
+		"gRPC with a line's end":        {observer.Observer{Name: "a", Address: "collector\n:8000"}, []string{"address"}},
 		"gRPC with a path":              {observer.Observer{Name: "a", Address: "collector/observer:80"}, []string{"address"}},
 		"HTTP without a host":           {with(func(o *observer.Observer) { o.Address = "http:///observer" }), []string{"address"}},
 		"HTTP with a port out of range": {with(func(o *observer.Observer) { o.Address = "http://a:99999/" }), []string{"address"}},

@@ -72,7 +72,17 @@ func NewReceiver(o ReceiverOptions) (*Receiver, error) {
 		bodies: make(chan struct{}, maxBodies), wake: make(chan struct{}, 1),
 		table: newTable(o.Map, cmp.Or(o.Subjects, defaultSubjects)),
 	}
-	r.statuses = r.table.restore(o.Kept)
+	var kept KeptObserved
+	for _, source := range o.Kept.Sources {
+		usable, gone := source.usable(time.Now())
+		if gone > 0 {
+			o.Log.WithField("source", oneLine(source.Name, 100)).WithField("subjects", gone).Error("some of what was kept of a source can't have been reported: these totals begin anew")
+		}
+		if usable.Name != "" {
+			kept.Sources = append(kept.Sources, usable)
+		}
+	}
+	r.statuses = r.table.restore(kept)
 	if len(r.statuses) > 0 {
 		r.wake <- struct{}{}
 	}

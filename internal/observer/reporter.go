@@ -103,7 +103,12 @@ func (r *Reporter) take(k KeptObserver) error {
 		return err
 	}
 	back := newBacklog(k.Observer.ResetTraffic)
+	k, gone := k.usable(time.Now())
 	back.restore(k)
+	back.dropped += uint64(gone)
+	if gone > 0 {
+		r.o.Log.WithField("observer", k.Observer.Name).WithField("events", gone).Error("some of what an observer had still to be told can't be told as it was kept, and is left out")
+	}
 	w, err := r.newWorker(k.Observer, k.Fixed, &account{back: back, fate: Fate{LastOK: k.LastOK}})
 	if err != nil {
 		return err

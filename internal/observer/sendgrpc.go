@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,7 +38,8 @@ func newGRPCSender(o Observer, n Network) (*grpcSender, error) {
 	// Whoever is back is told again within a period or so: gRPC alone would wait up
 	// to two minutes.
 	pace := backoff.Config{BaseDelay: time.Second, Multiplier: 1.6, Jitter: 0.2, MaxDelay: max(o.Period, defaultPeriod)}
-	conn, err := grpc.NewClient("passthrough:///"+o.Address,
+	// It wants a URL, in which the % of an IPv6 address with a zone would begin an escape.
+	conn, err := grpc.NewClient("passthrough:///"+url.PathEscape(o.Address),
 		grpc.WithTransportCredentials(secure),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: pace, MinConnectTimeout: o.Timeout}),
