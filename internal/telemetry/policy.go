@@ -29,8 +29,13 @@ type Policy struct {
 	HalfLife       time.Duration
 }
 
-// maxPolicyFile is more than any policy file needs, in bytes.
-const maxPolicyFile = 1 << 20
+// Bounds of a policy file: more than any needs, and of its faults as many as somebody
+// reads at once.
+const (
+	maxPolicyFile   = 1 << 20 // bytes
+	maxPolicies     = 1000
+	maxPolicyFaults = 50
+)
 
 // policyFile is the metrics part of a libwebsockets policy; outlier_percent and to
 // are ours. Whatever else such a file holds is somebody else's.
@@ -57,7 +62,8 @@ const (
 
 var patternText = regexp.MustCompile(`^[A-Za-z0-9_.*-]+$`)
 
-// ReadPolicies reads a policy file and reports every fault in it.
+// ReadPolicies reads a policy file and reports the faults in it, shortly: what is
+// wrong may be of any length, and goes to the log.
 func ReadPolicies(r io.Reader) ([]Policy, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxPolicyFile+1))
 	if err != nil {
@@ -68,7 +74,10 @@ func ReadPolicies(r io.Reader) ([]Policy, error) {
 	}
 	var file policyFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("read the policies: %w", err)
+		return nil, fmt.Errorf("read the policies: %s", briefly(err))
+	}
+	if len(file.Metrics) > maxPolicies {
+		return nil, fmt.Errorf("read the policies: there are %d, at most %d are taken", len(file.Metrics), maxPolicies)
 	}
 	var policies []Policy
 	var faults []error
@@ -78,7 +87,11 @@ func ReadPolicies(r io.Reader) ([]Policy, error) {
 			err = errors.New("another one before it has the same name")
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("policy %d %q: %w", i+1, p.Name, err))
+			if len(faults) == maxPolicyFaults {
+				faults = append(faults, errors.New("there are more faults in it"))
+				break
+			}
+			faults = append(faults, fmt.Errorf("policy %d %.80q: %w", i+1, p.Name, err))
 			continue
 		}
 		policies = append(policies, p)
@@ -86,12 +99,15 @@ func ReadPolicies(r io.Reader) ([]Policy, error) {
 	return policies, errors.Join(faults...)
 }
 
+// briefly is what the decoder says, which may quote the file at any length.
+func briefly(err error) string { return fmt.Sprintf("%.200s", err.Error()) }
+
 func readPolicy(raw []byte) (Policy, error) {
 	var e policyEntry
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil {
-		return Policy{Name: e.Name}, err
+		return Policy{Name: e.Name}, errors.New(briefly(err))
 	}
 	p := Policy{Name: e.Name, To: e.To, OutlierPercent: e.OutlierPercent, MinOutlier: int(e.MinOutlier)}
 	var faults []error
@@ -99,11 +115,11 @@ func readPolicy(raw []byte) (Policy, error) {
 		faults = append(faults, errors.New("it has no name"))
 	}
 	for pattern := range strings.SplitSeq(e.Report, ",") {
-		if pattern = strings.TrimSpace(pattern); patternText.MatchString(pattern) {
-			p.Patterns = append(p.Patterns, pattern)
-		} else {
-			faults = append(faults, fmt.Errorf("report: %q is no pattern: letters, digits, _ - . and * are", pattern))
+		if pattern = strings.TrimSpace(pattern); !patternText.MatchString(pattern) {
+			faults = append(faults, fmt.Errorf("report: %.80q is no pattern: letters, digits, _ - . and * are", pattern))
+			break // one that lacks its blanks or has a wrong separator makes the others wrong as well
 		}
+		p.Patterns = append(p.Patterns, pattern)
 	}
 	var err error
 	if p.Every, err = microseconds("us_schedule", e.Schedule, fastestPolicy); err != nil {
