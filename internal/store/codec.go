@@ -119,6 +119,24 @@ func actFromText(body []byte) (health.Act, error) {
 
 var timeType = reflect.TypeFor[time.Time]()
 
+// The years that JSON has, in UTC. In another zone a time may lie some hours beyond
+// them, and once it is in UTC nothing that holds it could be kept again.
+var (
+	firstTime = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+)
+
+// utc moves a time to UTC, one out of the range of JSON to its end.
+func utc(t time.Time) time.Time {
+	switch {
+	case t.Before(firstTime):
+		return firstTime
+	case t.After(lastTime):
+		return lastTime
+	}
+	return t.UTC()
+}
+
 // inUTC turns every time within v to UTC: JSON keeps the zone a time was written
 // with. It looks at the type rather than naming fields, so that a field added
 // to a record can't be overlooked.
@@ -142,7 +160,7 @@ func inUTC(v reflect.Value) {
 	case reflect.Struct:
 		if v.Type() == timeType {
 			if v.CanSet() {
-				v.Set(reflect.ValueOf(v.Interface().(time.Time).UTC()))
+				v.Set(reflect.ValueOf(utc(v.Interface().(time.Time))))
 			}
 			return
 		}
