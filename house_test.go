@@ -239,6 +239,50 @@ func TestNoTestSleeps(t *testing.T) {
 	}
 }
 
+// TestEveryFuzzTargetKeepsItsInputs: go test reads what is kept below
+// testdata/fuzz/<target> and nothing else, and says nothing of what lies elsewhere. A
+// folder that was moved, or whose target was renamed, would be a test that nobody runs.
+func TestEveryFuzzTargetKeepsItsInputs(t *testing.T) {
+	targets := map[string]bool{} // by the folder of its inputs
+	for _, s := range sources(t) {
+		if !s.test {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			if f, is := decl.(*ast.FuncDecl); is && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+				targets[path.Join(s.dir, "testdata/fuzz", f.Name.Name)] = true
+			}
+		}
+	}
+	if len(targets) < 10 {
+		t.Fatalf("found %d fuzz targets: this rule looks in the wrong place", len(targets))
+	}
+	for dir := range targets {
+		// A target without any has no folder: git keeps none that is empty.
+		if inputs, err := os.ReadDir(dir); err != nil && !os.IsNotExist(err) {
+			t.Error(err)
+		} else if len(inputs) == 0 {
+			t.Errorf("%s has no inputs: scripts/fuzz.sh keeps the shortest that it finds there, commit them with the target", dir)
+		}
+	}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		slashed := filepath.ToSlash(name)
+		inside := strings.Contains("/"+slashed, "/testdata/")
+		switch {
+		case err != nil || !d.IsDir():
+			return err
+		case name != "." && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case inside && !targets[slashed] && (path.Base(path.Dir(slashed)) == "fuzz" || strings.HasPrefix(d.Name(), "Fuzz")):
+			t.Errorf("%s belongs to no fuzz target: go test reads testdata/fuzz/<target> beside the target's file, and nothing else", slashed)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestNothingIsLeftForLater(t *testing.T) {
 	words := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X"}
 	left := regexp.MustCompile(`\b(` + strings.Join(words, "|") + `)\b`)
