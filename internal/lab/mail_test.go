@@ -166,8 +166,8 @@ func TestMailFaults(t *testing.T) {
 	}
 }
 
-// What a sender can have known is recorded: when the answer to its dot was written
-// whole, and when it went on after that.
+// What a sender can have known is recorded: when the answer to its dot began to be
+// written and was written whole, and when it went on after that.
 func TestMailSaysWhatItsSenderKnew(t *testing.T) {
 	var seen []string
 	opt := Options{OnMail: func(m ReceivedMail) {
@@ -180,16 +180,16 @@ func TestMailSaysWhatItsSenderKnew(t *testing.T) {
 	inBubble(t, opt, func(b *bench) {
 		b.must(b.Service(Mail).Latency(time.Second))
 		for _, test := range []struct {
-			order                  string
-			within                 time.Duration
-			fails                  string
-			answered, spoke, ended time.Duration // after the connection was opened; 0: never
+			order                             string
+			within                            time.Duration
+			fails                             string
+			answering, answered, spoke, ended time.Duration // after the connection was opened; 0: never
 		}{
 			// banner, EHLO, MAIL, RCPT, DATA, dot: six replies, and QUIT right after
-			{"", time.Minute, "", 6 * time.Second, 6 * time.Second, 7 * time.Second},
-			{"", 6*time.Second - 1, "dot", 6 * time.Second, 0, 6*time.Second - 1}, // it hangs up, which nobody notices
-			{"mail cuts at dot 1", time.Minute, "dot", 0, 0, 5 * time.Second},
-			{"mail drips at dot 1", 7 * time.Second, "dot", 0, 0, 7 * time.Second},
+			{"", time.Minute, "", 6 * time.Second, 6 * time.Second, 6 * time.Second, 7 * time.Second},
+			{"", 6*time.Second - 1, "dot", 6 * time.Second, 6 * time.Second, 0, 6*time.Second - 1}, // it hangs up, which nobody notices
+			{"mail cuts at dot 1", time.Minute, "dot", 0, 0, 0, 5 * time.Second},
+			{"mail drips at dot 1", 7 * time.Second, "dot", 6 * time.Second, 0, 0, 7 * time.Second},
 		} {
 			b.ForgetMails()
 			if test.order != "" {
@@ -213,8 +213,9 @@ func TestMailSaysWhatItsSenderKnew(t *testing.T) {
 				t.Fatalf("%q: %d mails", test.order, len(all))
 			}
 			m := all[0]
-			if !m.Opened.Equal(began) || after(m.Answered) != test.answered || after(m.Spoke) != test.spoke {
-				t.Errorf("%q: opened %s, answered %s, spoke %s after the beginning", test.order, after(m.Opened), after(m.Answered), after(m.Spoke))
+			if !m.Opened.Equal(began) || after(m.Answering) != test.answering || after(m.Answered) != test.answered || after(m.Spoke) != test.spoke {
+				t.Errorf("%q: opened %s, answering %s, answered %s, spoke %s after the beginning",
+					test.order, after(m.Opened), after(m.Answering), after(m.Answered), after(m.Spoke))
 			}
 		}
 		const id = "<1@lab.example>"

@@ -30,9 +30,9 @@ type ReceivedMail struct {
 	Answer string
 
 	// What a sender that came to its end can have known: when its connection was
-	// taken, when the whole answer was written to it, and when it said the next thing
-	// after that. Zero: it did not come to it.
-	Opened, Answered, Spoke time.Time
+	// taken, when the answer began to be written to it, when that was done, and when it
+	// said the next thing after that. Zero: it did not come to it.
+	Opened, Answering, Answered, Spoke time.Time
 
 	// Read from Raw; what cannot be read stays empty.
 	Header    mail.Header

@@ -150,7 +150,15 @@ func (t *mailTalk) data() error {
 			return err
 		}
 	}
-	if err := t.write(cmp.Or(instead, answer), drip); err != nil || number == 0 {
+	if err := t.delay(); err != nil {
+		return err
+	}
+	if number > 0 { // before anybody can know of it
+		began := time.Now()
+		t.message.Answering = began
+		t.lab.amend(number, func(m *ReceivedMail) { m.Answering = began })
+	}
+	if err := t.say(cmp.Or(instead, answer), drip); err != nil || number == 0 {
 		return err
 	}
 	t.message.Answered, t.answered = time.Now(), number

@@ -204,12 +204,21 @@ func (t *mailTalk) hang() error {
 
 // write sends a reply after the latency ordered, all at once or by drips.
 func (t *mailTalk) write(text string, drip bool) error {
+	if err := t.delay(); err != nil {
+		return err
+	}
+	return t.say(text, drip)
+}
+
+// delay is the latency ordered.
+func (t *mailTalk) delay() error {
 	t.lab.mu.Lock()
 	latency := t.lab.services[Mail].latency
 	t.lab.mu.Unlock()
-	if err := t.pause(latency); err != nil {
-		return err
-	}
+	return t.pause(latency)
+}
+
+func (t *mailTalk) say(text string, drip bool) error {
 	if !drip {
 		_, err := io.WriteString(t.outer, text)
 		return err
