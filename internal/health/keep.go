@@ -129,10 +129,28 @@ func (e *Engine) restore(kept Kept) {
 // now, so it is none to come; nor must one that is set later, so it is so long before our
 // start, and goes by the clock that only goes forward as our own moments do.
 func (e *Engine) past(t time.Time) time.Time {
+	return agoOf(t, e.started)
+}
+
+// agoOf puts a moment that may have been kept, and so has but a time of day, on the clock
+// of another: it was so long before that, and not after it.
+func agoOf(t, now time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	return e.started.Add(-max(e.started.Sub(t), 0))
+	return now.Add(-max(now.Sub(t), 0))
+}
+
+// lasting gives an issue so that the time from its beginning to a moment is what people
+// are to be told. What began before our start goes by the clock that only goes forward
+// only as far as the time of day was right at the start: a host without a clock of its own
+// begins with that of its last shutdown, and is set when it finds a network. Then the time
+// of day gives more, and is right.
+func (e *Engine) lasting(i Issue, until time.Time) Issue {
+	if since := i.Since.Round(0); i.Since.Before(e.started) && until.Round(0).Sub(since) > until.Sub(i.Since) {
+		i.Since = since
+	}
+	return i
 }
 
 func (e *Engine) restoreExperiment(x *experiment, r Record) {

@@ -23,6 +23,9 @@ func (e *Engine) reminder() []Issue {
 			still = e.stillWrong(x, still)
 		}
 	}
+	for n, i := range still {
+		still[n] = e.lasting(i, e.now)
+	}
 	return still
 }
 

@@ -67,7 +67,7 @@ func (e *Engine) systemNews(a *Alert) {
 		if len(e.systemNoted) > 0 && e.now.Sub(ended) < e.cfg.LastChecked {
 			continue
 		}
-		r := Resolved{Issue: i, Until: ended, Ending: OKAgain}
+		r := Resolved{Issue: e.lasting(i, ended), Until: ended, Ending: OKAgain}
 		if i.Code == NoReports {
 			r.Ending = ReportsResume
 		}

@@ -93,7 +93,7 @@ func (e *Engine) news(x *experiment, a *Alert) {
 	for about, i := range x.told {
 		if _, still := x.noted[about]; (!still || x.leaving) && e.tellable(x, about) {
 			until, ending := e.ended(x, about)
-			a.Resolved = append(a.Resolved, Resolved{Issue: i, Until: until, Ending: ending})
+			a.Resolved = append(a.Resolved, Resolved{Issue: e.lasting(i, until), Until: until, Ending: ending})
 		}
 	}
 }

@@ -43,13 +43,13 @@ func tunnelReports(words []string) ([]health.TunnelReport, error) {
 }
 
 // tunnel hands over what a source says now. What was heard by an earlier run was heard
-// before now.
+// before now, and kept with the time of day alone.
 func (w *world) tunnel(words []string) ([]health.Decision, error) {
 	reports, err := tunnelReports(words)
 	for i := range reports {
 		reports[i].At = w.now
 		if reports[i].Restored {
-			reports[i].At = w.now.Add(-w.away)
+			reports[i].At = w.now.Add(-w.away).Round(0)
 		}
 	}
 	return w.step(health.Tunnels{At: w.now, Reports: reports}), err

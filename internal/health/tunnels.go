@@ -73,11 +73,10 @@ func (e *Engine) heardAt(now, at time.Time) time.Time {
 
 // recall takes in what was heard before it could be news.
 func (e *Engine) recall(t *tunnel, r *TunnelReport) {
-	at := r.At
-	if at.IsZero() || at.After(e.now) { // kept by a clock that was ahead
+	at, since := agoOf(r.At, e.now), agoOf(r.Since, e.now)
+	if at.IsZero() {
 		at = e.now
 	}
-	since := r.Since
 	if since.IsZero() || since.After(at) {
 		since = at
 	}

@@ -23,9 +23,14 @@ const (
 	givesUpIn = time.Hour
 )
 
-// givesUp says that a mail has been tried for long enough.
+// givesUp says that a mail has been tried for long enough. Where the server as a whole
+// fails, all that waits counts as tried for as long as it does: only the first few are
+// tried each time.
 func (o *Outbox) givesUp(m health.Mail, now time.Time) bool {
 	since, tried := o.triedSince[m.ID]
+	if o.openTries > 0 {
+		since = minTime(since, o.failsSince)
+	}
 	return tried && now.Sub(m.At) >= GiveUpAfter && now.Sub(since) >= givesUpIn
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -174,6 +175,9 @@ func (o *Outbox) due(ctx context.Context, now time.Time) ([]attempt, error) {
 			}
 			if len(mails) < mostWaiting {
 				o.waiting.prune(mails)
+				maps.DeleteFunc(o.triedSince, func(id string, _ time.Time) bool {
+					return !slices.ContainsFunc(mails, func(m health.Mail) bool { return m.ID == id })
+				})
 			}
 		}
 	}

@@ -52,7 +52,9 @@ func (o *Outbox) trouble(text string, nobody bool) {
 // postpone puts everything off: one wait for all, because trying each mail with
 // a server that doesn't work only makes the last one late.
 func (o *Outbox) postpone(began time.Time, err error) {
-	o.openTries++
+	if o.openTries++; o.openTries == 1 {
+		o.failsSince = began
+	}
 	o.postponed = o.after(began, time.Now(), o.openTries)
 	o.trouble(err.Error(), true)
 	if o.openTries == 1 {

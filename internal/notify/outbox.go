@@ -69,6 +69,7 @@ type Outbox struct {
 	markErr    string
 	postponed  time.Time          // no connection is made before: the server as a whole fails
 	openTries  int                // in a row that failed
+	failsSince time.Time          // when the first of these was made
 	storeTries int                // in a row that failed
 	breaks     int                // sessions lost in a row
 	choked     map[string]choking // by mail

@@ -352,6 +352,21 @@ func TestFiveDays(t *testing.T) {
 			})
 		})
 	}
+	t.Run("many, found after a long stop", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := newFakeStore()
+			for n := range 3 * batch { // of which the outbox tries the first few at a time
+				store.add(queuedMail(fmt.Sprintf("m%03d", n), time.Now().Add(-30*24*time.Hour), "a"))
+			}
+			store.add(queuedMail("new", time.Now(), "a"))
+			_, _, stop := running(t, store, &fakeServer{down: errors.New("connection refused")})
+			defer stop()
+			elapse(givesUpIn + 5*time.Minute)
+			if got, want := store.fates(), "new: a queued"; strings.Count(got, "failed") != 3*batch || !strings.Contains(got, want) {
+				t.Errorf("want all given up but %s: %s", want, got)
+			}
+		})
+	})
 	// Its clock had stood at the last shutdown, say, and was set when the network came up.
 	t.Run("a clock is set ahead", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

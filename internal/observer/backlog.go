@@ -45,9 +45,10 @@ func newBacklog(increments bool) *backlog {
 	return &backlog{increments: increments, life: rand.Text(), sent: map[Subject]Stats{}}
 }
 
-// restore begins with what an earlier run has left. A report whose key is none gets one
-// of ours: no sender takes just any text beside a report.
-func (b *backlog) restore(k KeptObserver) {
+// restore begins with what an earlier run has left, and says whether it had to mend it: a
+// report whose key is none gets one of ours, as no sender takes just any text beside a
+// report.
+func (b *backlog) restore(k KeptObserver) (mended bool) {
 	b.reports, b.waiting = slices.Clone(k.Reports), slices.Clone(k.Waiting)
 	b.bound()
 	for i := range b.reports {
@@ -55,12 +56,14 @@ func (b *backlog) restore(k KeptObserver) {
 		if !ok {
 			b.seq++
 			key = reportKey{b.life, b.seq}
+			mended = true
 		}
 		b.reports[i].Key = key.String()
 	}
 	if len(b.waiting) > maxWaiting {
 		b.thin()
 	}
+	return mended
 }
 
 // keep gives what the next run has to know.

@@ -63,7 +63,7 @@ func ReadKeptObserver(name string, text []byte) (KeptObserver, error) {
 		return KeptObserver{}, unread(err)
 	}
 	if k.Observer.Name != name {
-		return KeptObserver{}, fmt.Errorf("read kept observer %s: it names itself %s", oneLine(name, 100), k.Observer.Name)
+		return KeptObserver{}, fmt.Errorf("what was kept of %s names itself %s", oneLine(name, 100), k.Observer.Name)
 	}
 	return k, nil
 }
@@ -105,13 +105,18 @@ func (k KeptObserver) usable(now time.Time) (_ KeptObserver, gone int) {
 // tells says whether it is an event that we would send.
 func (e *Event) tells() bool { return e.check() == nil && e.known() }
 
-// heardBy is a kept moment as it can be: one that lies ahead was kept by a clock that was
-// ahead, and would be waited for.
+// heardBy takes up a moment that was kept, and so has but a time of day. It is none to
+// come: it was kept by a clock that was ahead then, and would be waited for. (Where the
+// clock is behind now it is lost by that, as what it is compared with is no better.) And it
+// is so long before now, whatever the clock is set to later.
 func heardBy(now, at time.Time) time.Time {
 	if at.After(now) {
 		return now
 	}
-	return at
+	if ago := now.Add(-now.Sub(at)); ago.Equal(at) {
+		return ago.In(at.Location())
+	}
+	return at // never, or centuries ago
 }
 
 // UnmarshalJSON reads it and checks the settings, which an older version may have

@@ -53,7 +53,7 @@ func ReadKeptSource(name string, text []byte) (KeptSource, error) {
 		return KeptSource{}, unread(err)
 	}
 	if s.Name != name {
-		return KeptSource{}, fmt.Errorf("it names itself %s", oneLine(s.Name, 100))
+		return KeptSource{}, fmt.Errorf("what was kept of %s names itself %s", oneLine(name, 100), oneLine(s.Name, 100))
 	}
 	return s, nil
 }

@@ -104,7 +104,7 @@ func (r *Reporter) take(k KeptObserver) error {
 	}
 	back := newBacklog(k.Observer.ResetTraffic)
 	k, gone := k.usable(time.Now())
-	back.restore(k)
+	mended := back.restore(k) || gone > 0
 	back.dropped += uint64(gone)
 	if gone > 0 {
 		r.o.Log.WithField("observer", k.Observer.Name).WithField("events", gone).Error("some of what an observer had still to be told can't be told as it was kept, and is left out")
@@ -112,6 +112,10 @@ func (r *Reporter) take(k KeptObserver) error {
 	w, err := r.newWorker(k.Observer, k.Fixed, &account{back: back, fate: Fate{LastOK: k.LastOK}})
 	if err != nil {
 		return err
+	}
+	if mended { // and is to be kept so: another key for each run would have it told again
+		w.back.version++
+		w.keptIdle = false
 	}
 	r.workers[w.o.Name] = w
 	return nil
