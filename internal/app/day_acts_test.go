@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"labstatus/internal/lab"
@@ -211,44 +210,5 @@ func (d *day) acks() {
 	var report struct{ Ack *struct{ By string } }
 	if d.get("/api/v1/experiments/"+stub, &report); report.Ack == nil || report.Ack.By != "anna" {
 		d.errorf("the API says of %s: acknowledged %+v", stub, report.Ack)
-	}
-}
-
-// refusedForGood: what a recipient was finally refused is shown with the server's words.
-func (d *day) refusedForGood() {
-	anna, ben := d.readers[dayRecipients[0]], d.readers[dayRecipients[1]]
-	var missed []string
-	for id := range anna.seen {
-		plain := strings.Trim(id, "<>")
-		if _, has := ben.seen[id]; !has && !d.shownRefused[plain] {
-			missed = append(missed, plain)
-		}
-	}
-	if len(missed) == 0 {
-		return
-	}
-	_, text := d.do(http.MethodGet, "/mails?limit=1000", "")
-	var page struct {
-		Mails []struct {
-			ID         string
-			Recipients []struct {
-				Address string
-				Fate    string
-				Error   string `json:"last_error"`
-			}
-		}
-	}
-	d.must(json.Unmarshal([]byte(text), &page))
-	for _, m := range page.Mails {
-		for _, r := range m.Recipients {
-			if strings.HasPrefix(r.Address, dayRecipients[1][:1]) && r.Fate == "failed" && strings.Contains(r.Error, refusal) {
-				d.shownRefused[m.ID] = true
-			}
-		}
-	}
-	for _, id := range missed {
-		if !d.shownRefused[id] {
-			d.errorf("%s has never got %s, and the API doesn't say why", dayRecipients[1], id)
-		}
 	}
 }

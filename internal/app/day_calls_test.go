@@ -40,7 +40,7 @@ func (d *day) takeCalls() {
 		if c.At.After(r.touched) && d.leftAlone(r.stub, c.At) {
 			d.errorf("%s is written at %s though maintenance leaves it as it is", c.Resource, c.At.UTC().Format(time.TimeOnly))
 		}
-		why := ""
+		var why string
 		switch {
 		case words == "given back by anna, its streams decide":
 			continue
@@ -179,13 +179,14 @@ func (t *truth) requiredBy(r *offered) []string {
 	return all
 }
 
-// allBad says whether something was not well at any moment of a time.
+// allBad says whether something was well at no moment of a time: that it is so again from
+// the last one on is enough, as a tunnel's word is heard at once.
 func (t *truth) allBad(stub, what string, from, to time.Time) bool {
 	if what == "jump" {
 		what = "jump " + stub
 	}
 	return slices.ContainsFunc(t.bad[what], func(s span) bool {
-		return !s.from.After(from) && (s.to.IsZero() || !s.to.Before(to))
+		return !s.from.After(from) && (s.to.IsZero() || s.to.After(to))
 	})
 }
 

@@ -78,6 +78,7 @@ func (d *day) user() {
 	name := clientOf(stub)
 	p := d.truth.tunnels[stub][name]
 	switch {
+	case d.shared.moved.Equal(time.Now()): // which of the two came first nobody knows
 	case p == nil:
 		d.did("%s is heard of", name)
 		p = &passage{conns: 1}

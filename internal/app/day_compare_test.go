@@ -150,6 +150,7 @@ func (d *day) isTrue(stub string, r apiReport, stable time.Duration) {
 func (d *day) isBooked(name string, res *offered, r apiReport, closed bool) {
 	d.t.Helper()
 	available, reason, known := d.lab.Availability(name)
+	d.closing = d.closing || d.agreeing && fault.MatchString(strings.TrimPrefix(reason, "unavailable because status server: "))
 	if want := d.truth.open(res) && !closed; !known || available != want || !strings.Contains(reason, res.held) {
 		d.errorf("%s is open=%t (%s); it should be %t, held %q", name, available, reason, want, res.held)
 	}
@@ -255,14 +256,38 @@ func (d *day) reported(at time.Time, source string, slack time.Duration) time.Ti
 	return first
 }
 
-// noFalseEvent: what an event says to be wrong newly was so just before.
+// noFalseEvent: what an event says to be wrong newly was so just before, and what it says
+// no more was not so all the time that it takes to be noticed.
 func (d *day) noFalseEvent(e health.Event) {
-	was := d.author.last(e.Experiment)
-	for _, what := range inWords(e.Issues) {
+	is, was := inWords(e.Issues), d.author.last(e.Experiment)
+	for _, what := range is {
 		if !slices.Contains(was, what) && !d.truth.wasBad(e.Experiment, what, d.reported(e.When, sourceOf(what), d.reportSlack()), e.When) {
 			d.errorf("a false event at %s: %s of %s was well", e.When.UTC().Format("15:04:05.000"), what, e.Experiment)
 		}
 	}
+	for _, what := range was {
+		if !slices.Contains(is, what) && d.lasts(e.Experiment, what, e.When) {
+			d.errorf("a false event at %s: %s of %s was not well", e.When.UTC().Format("15:04:05.000"), what, e.Experiment)
+		}
+	}
+}
+
+// lasts says that something has not been well until a moment, for so long that nobody may
+// take it for over. The absence of a stream that nobody requires is no fault.
+func (d *day) lasts(stub, what string, at time.Time) bool {
+	noticed, source := d.streamNoticed(), sourceOf(what)
+	switch source {
+	case lab.Jump:
+		noticed = d.jumpBound()
+	case "":
+		noticed = d.tunnelBound()
+	default:
+		required := slices.ContainsFunc(d.truth.offers(stub), func(name string) bool { return slices.Contains(d.truth.manifest[name].topics, what) })
+		if !required || !d.believedAt(stub, at) {
+			return false
+		}
+	}
+	return d.truth.allBad(stub, what, d.back(at, noticed, source), at)
 }
 
 // noFalseAlarm: what is told to be wrong was so just before.
@@ -354,6 +379,7 @@ func (d *day) quiet() {
 func (d *day) agree() {
 	d.agreeing = true
 	defer func() { d.agreeing, d.agreed = false, time.Now() }()
+	d.offering = d.offering || len(d.truth.manifest) > 0
 	var reports []apiReport
 	d.get("/api/v1/experiments", &reports)
 	stubs, total := d.truth.stubs(), 0
@@ -365,6 +391,7 @@ func (d *day) agree() {
 		d.errorf("the API knows %q; there are %q", names, stubs)
 		return
 	}
+	d.refusedForGood()
 	for stub := range d.covered {
 		d.author.covered(stub, d.flapWindow)
 	}
@@ -376,7 +403,6 @@ func (d *day) agree() {
 		total += len(d.truth.wrong(stub))
 		d.sameHistory(stub)
 	}
-	d.refusedForGood()
 	for who, r := range d.readers {
 		if r.blurred { // from here on it is known again what it has been told
 			r.blurred, r.knows = false, map[told]bool{}

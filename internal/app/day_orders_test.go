@@ -48,6 +48,7 @@ var dayOrders = []dayOrder{
 	{3, (*day).repair},
 	{3, (*day).restartServer},
 	{4, (*day).storeFaults},
+	{1, (*day).deletesStore},
 	{1, (*day).suspend},
 	{3, (*day).holds},
 	{2, (*day).silences},

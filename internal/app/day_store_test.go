@@ -1,9 +1,12 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -37,12 +40,33 @@ func (d *day) storeFaults() {
 		{"is damaged", true, storeFault{err: fmt.Errorf("commit: %w: %w", store.ErrCorrupt, errNeighbour), reads: true}},
 		{"hangs", true, storeFault{hangs: true, commit: true}},
 		{"can't note what became of mails", false, storeFault{err: store.ErrFull, marks: true}},
+		{"is slow", false, storeFault{slow: pick(d, []time.Duration{300 * time.Millisecond, 3 * time.Second})}},
 		{"does what it says it hasn't done", true, storeFault{err: store.ErrDisk, lies: true, commit: true}},
 	})
 	d.did("the store %s", fault.name)
 	d.fell(dayStore)
 	d.storeLoud = fault.loud
 	d.disk.order(fault.order)
+}
+
+// deletesStore takes the database away while the server runs, with or without what is
+// beside it: it is written anew from what is still open, within the minute in which
+// something is written, and nothing else comes of it, then or ever.
+func (d *day) deletesStore() {
+	if d.well(dayStore) < storeWell {
+		return
+	}
+	endings := []string{"", "-wal", "-shm", ".lock"}[:pick(d, []int{1, 4})]
+	d.did("the database is deleted, and with it %q", endings[1:])
+	for _, ending := range endings {
+		if err := os.Remove(d.env["STATUS_STORE"] + ending); !errors.Is(err, fs.ErrNotExist) {
+			d.must(err)
+		}
+	}
+	d.pass(time.Minute + 5*time.Second)
+	if _, err := os.Stat(d.env["STATUS_STORE"]); err != nil {
+		d.errorf("the database is not there again: %v", err)
+	}
 }
 
 func (d *day) mendStore() {
