@@ -20,7 +20,7 @@ type Fate struct {
 	Reports  uint64 // acknowledged
 	Failures uint64 // attempts that weren't
 	Events   uint64 // in acknowledged reports
-	Dropped  uint64 // events that nobody will be told of: too many, or too old and overtaken
+	Dropped  uint64 // events that nobody will be told of: too many, too old and overtaken, or spoiled in the store
 
 	KeepError string // why what is pending can't be kept; empty: it can
 }

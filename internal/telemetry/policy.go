@@ -62,7 +62,7 @@ const (
 
 var patternText = regexp.MustCompile(`^[A-Za-z0-9_.*-]+$`)
 
-// ReadPolicies reads a policy file and reports the faults in it, shortly: what is
+// ReadPolicies reads a policy file and reports the faults in it, briefly: what is
 // wrong may be of any length, and goes to the log.
 func ReadPolicies(r io.Reader) ([]Policy, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxPolicyFile+1))
