@@ -45,7 +45,7 @@ func (a *api) release(params operations.ReleaseExperimentParams, by any) middlew
 		return r.Held && (len(params.Resource) == 0 || slices.Contains(params.Resource, r.Name))
 	})
 	if len(held) == 0 {
-		return refuse(http.StatusConflict, "nothing is held of "+params.Name)
+		return refuse(http.StatusConflict, "nothing is held of "+params.Name+", as book said when it was last asked; what has been done in book since is known after the next look (STATUS_QUERY_BOOK_EVERY)")
 	}
 	return a.holdOrRelease(params.HTTPRequest, params.Name, held, subject(by), "")
 }

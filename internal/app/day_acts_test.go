@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"labstatus/internal/lab"
@@ -108,7 +109,9 @@ func (d *day) holds() {
 	held := false
 	for name, r := range d.truth.manifest {
 		if r.stub == stub {
-			all, held = append(all, name), held || r.held != ""
+			all = append(all, name)
+			// What somebody has done in book is known after the next look.
+			held = held || strings.HasSuffix(r.held, " (anna)") || r.held != "" && time.Since(r.touched) > d.bookBound()
 		}
 	}
 	if !found || len(all) == 0 {

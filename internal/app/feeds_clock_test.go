@@ -74,6 +74,34 @@ func TestTheirClocks(t *testing.T) {
 	}
 }
 
+// What a stream sent before relay's clock was set back lies in relay's future. When its
+// clock comes to that moment again, the message seems to be sent just then: it is not, and
+// a stream that has been silent all the time stays closed. One that speaks is open, in that
+// moment too.
+func TestRelaysClockCatchesUp(t *testing.T) {
+	t.Parallel()
+	for _, every := range []string{"6s", "1s"} { // a report may just miss the moment, or be in it
+		t.Run(every, func(t *testing.T) {
+			inLab(t, experiments("pend00", "spin30"), nil, func(b *bench) {
+				b.must(b.lab.Order("relay reports every " + every))
+				b.wait(time.Minute)
+				b.must(b.lab.Stream("spin30-st-data").Silence())
+				b.becomes("r-spin30", false, noticed)
+				b.wait(time.Minute)
+				set := time.Now()
+				b.must(b.lab.Order("relay clock -1h"))
+				b.wait(80 * time.Minute)
+				b.quiet(set, "while relay's clock catches up")
+				if b.available("r-spin30") || b.state("spin30") != "unhealthy" {
+					t.Error("a silent stream is taken to have sent something")
+				}
+				b.must(b.lab.Stream("spin30-st-data").Return())
+				b.becomes("r-spin30", true, noticed)
+			})
+		})
+	}
+}
+
 // A book whose clock is wrong refuses us, as one that is down: that is told once, and
 // a fault is; what is to be written is, once the clocks agree.
 func TestBooksClock(t *testing.T) {

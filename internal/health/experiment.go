@@ -103,6 +103,7 @@ type stream struct {
 	best       Conn   // its best connection in that frame
 	bestAt     time.Time
 	lastActive time.Time
+	ahead      time.Time // of a message that lay in the future: when relay's clock comes to it
 
 	ok      bool
 	missing bool // not connected; only meaningful when not ok

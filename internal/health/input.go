@@ -103,8 +103,11 @@ type Conn struct {
 
 // Traffic is one direction of a connection's statistics.
 type Traffic struct {
-	Last  time.Duration // since the latest message; meaningless when Never
-	Never bool          // no message yet
+	// Last is the time since the latest message. Below 0 it is in the future of the
+	// service, whose clock was set back since: Never is true then, and this is how long it
+	// takes for its clock to come to it.
+	Last  time.Duration
+	Never bool    // no message yet, or nobody knows when; Last is 0 or less
 	Size  float64       // bytes, mean over the connection's life
 	FPS   float64       // messages a second, mean over the connection's life
 }

@@ -76,6 +76,11 @@ func (s *stream) saw(c *Conn, at time.Time, frame uint64) {
 		active = at // presence is all that this relay can tell
 	case !c.Tx.Never:
 		active = at.Add(-max(c.Tx.Last, 0))
+		if s.wasAhead(active) {
+			active = time.Time{}
+		}
+	case c.Tx.Last < 0:
+		s.ahead = at.Add(-c.Tx.Last)
 	}
 	if s.frame != frame || betterConn(active, c, s.bestAt, &s.best) {
 		s.frame, s.best, s.bestAt = frame, *c, active
@@ -83,6 +88,17 @@ func (s *stream) saw(c *Conn, at time.Time, frame uint64) {
 	if active.After(s.lastActive) {
 		s.lastActive = active
 	}
+}
+
+// sameMessage is how much the moment of one message may differ in two frames: a frame may
+// be late, and a clock that is being set right may go slower.
+const sameMessage = 5 * time.Second
+
+// wasAhead says that the message of a moment lay in the future of relay's clock before,
+// which was set back after it and has caught up. It is no sign of life at that moment. A
+// new one that happens to come just then counts by the next.
+func (s *stream) wasAhead(active time.Time) bool {
+	return !s.ahead.IsZero() && active.Sub(s.ahead).Abs() <= sameMessage
 }
 
 // betterConn prefers the connection that transmitted last, and has an opinion on

@@ -51,10 +51,14 @@ func nanoseconds(b []byte) (last time.Duration, never bool) {
 }
 
 // bounded says that one without a meaning is none. The service's clock was set back where
-// it lies in the future: when it was, nobody knows until the next message.
+// it lies in the future: when it was, nobody knows until the next message. By how much it
+// does is said, so that it isn't taken for news when that clock comes to it.
 func bounded(v time.Duration) (last time.Duration, never bool) {
-	if v >= absurd || v < -ahead {
+	switch {
+	case v >= absurd || v <= -absurd:
 		return 0, true
+	case v < -ahead:
+		return v, true
 	}
 	return max(v, 0), false
 }

@@ -168,6 +168,15 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 	if string(raw) == "null" {
 		return t, false
 	}
+	last := func(d time.Duration) {
+		switch {
+		case d >= absurd || d <= -absurd:
+		case d < -ahead:
+			t.Last = d
+		default:
+			t.Last, t.Never = max(d, 0), false
+		}
+	}
 	ok := refFields(raw, func(key string, v json.RawMessage) {
 		switch key {
 		case "last":
@@ -180,14 +189,12 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 			case json.Unmarshal(v, &s) == nil:
 				*good = *good && len(v) <= maxText
 				known = true
-				if d, err := time.ParseDuration(s); err == nil && d < absurd && d >= -ahead {
-					t.Last, t.Never = max(d, 0), false
+				if d, err := time.ParseDuration(s); err == nil {
+					last(d)
 				}
 			case json.Unmarshal(v, &n) == nil:
 				known = true
-				if n < int64(absurd) && n >= int64(-ahead) {
-					t.Last, t.Never = time.Duration(max(n, 0)), false
-				}
+				last(time.Duration(n))
 			case v[0] == '-' || digit(v[0]):
 				known = true
 				if err := json.Unmarshal(v, &f); err != nil { // out of range
@@ -196,9 +203,7 @@ func refTraffic(raw json.RawMessage, good *bool) (t health.Traffic, known bool) 
 						f = math.Inf(-1)
 					}
 				}
-				if f < float64(absurd) && f > -float64(ahead)-1 { // cut to whole nanoseconds
-					t.Last, t.Never = time.Duration(max(f, 0)), false
-				}
+				last(time.Duration(max(-float64(absurd), min(f, float64(absurd))))) // cut to whole nanoseconds
 			default:
 				*good = false
 			}
