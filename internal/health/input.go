@@ -108,8 +108,8 @@ type Traffic struct {
 	// takes for its clock to come to it.
 	Last  time.Duration
 	Never bool    // no message yet, or nobody knows when; Last is 0 or less
-	Size  float64       // bytes, mean over the connection's life
-	FPS   float64       // messages a second, mean over the connection's life
+	Size  float64 // bytes, mean over the connection's life
+	FPS   float64 // messages a second, mean over the connection's life
 }
 
 // HasScope says whether the connection was made with the given scope.
