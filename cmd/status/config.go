@@ -134,7 +134,7 @@ func checkMail(ctx context.Context, c *config.Config, o app.Options) (string, er
 	if err != nil {
 		return "", err
 	}
-	if err := session.Close(); err != nil {
+	if err := session.Close(ctx); err != nil {
 		return "", fmt.Errorf("end the talk: %w", err)
 	}
 	return "greeted" + map[bool]string{true: " and authenticated"}[c.Email.AuthType != config.AuthNone] +

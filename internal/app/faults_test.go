@@ -444,6 +444,32 @@ func TestAllDownAtStart(t *testing.T) {
 	})
 }
 
+// A mail server that takes a mail and then hangs at the goodbye keeps us neither from
+// stopping nor from closing the store, which the next server wants.
+func TestStopWhileTheGoodbyeHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, experiments("pend00"), inFile(t, nil))
+		b.start()
+		b.wait(settled)
+		b.must(b.lab.FaultMail(lab.MailFault{Stage: lab.StageQuit, Action: lab.ActHang}), b.lab.Stream("pend00-st-video").Vanish())
+		for began := time.Now(); len(b.lab.Mails()) == 0 && time.Since(began) < noticed; {
+			b.wait(100 * time.Millisecond)
+		}
+		if took := b.stop(); took > 2*time.Second || len(b.lab.Mails()) != 1 {
+			t.Errorf("stopping took %s, %d mails", took, len(b.lab.Mails()))
+		}
+		b.must(b.lab.MailWell())
+		b.start()
+		b.wait(5 * time.Minute)
+		if n := len(b.lab.Mails()); n != 1 {
+			t.Errorf("%d mails after a restart", n)
+		}
+		b.stop()
+		b.close()
+	})
+}
+
 // A stop takes less than two seconds with everything else hung.
 func TestStopWithEverythingHung(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 	var session Session
 	defer func() {
 		if session != nil {
-			o.goodbye(session)
+			o.goodbye(sending, session)
 		}
 	}()
 	var behind []attempt // broke a session in this round
@@ -74,7 +74,7 @@ func (o *Outbox) round(ctx, sending, marking context.Context) error {
 			attempts = o.stuckLast(byAge(attempts[1:]))
 			continue
 		}
-		o.goodbye(session)
+		o.goodbye(sending, session)
 		session = nil
 		if stopped {
 			return nil
@@ -142,9 +142,10 @@ func wasCut(lost error) bool {
 	return ok && f.Err != nil && !timedOut(f.Err) && cutOff(f.Err)
 }
 
-// goodbye closes a session; what matters on it has been said.
-func (o *Outbox) goodbye(s Session) {
-	if err := s.Close(); err != nil {
+// goodbye closes a session; what matters on it has been said. A server that does not
+// answer to it must not keep us from stopping.
+func (o *Outbox) goodbye(ctx context.Context, s Session) {
+	if err := s.Close(ctx); err != nil {
 		o.log.WithError(err).Debug("the mail server did not say goodbye")
 	}
 }

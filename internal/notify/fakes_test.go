@@ -250,7 +250,7 @@ func (f *fakeSession) Send(ctx context.Context, m health.Mail, to []string) ([]R
 	return results, nil
 }
 
-func (f *fakeSession) Close() error {
+func (f *fakeSession) Close(context.Context) error {
 	f.set(func() { f.closed++ })
 	return nil
 }

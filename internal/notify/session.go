@@ -182,8 +182,9 @@ func (t *session) login(private bool) error {
 }
 
 // Close implements Session.
-func (t *session) Close() error {
+func (t *session) Close(ctx context.Context) error {
 	defer t.link.cut()
+	defer context.AfterFunc(ctx, t.link.cut)()
 	if t.broken != nil {
 		return nil
 	}

@@ -41,8 +41,8 @@ type Session interface {
 	// every one of them, in their order, whatever happened. An error says that
 	// the session is of no more use.
 	Send(ctx context.Context, m health.Mail, to []string) ([]Result, error)
-	// Close says goodbye, within two seconds.
-	Close() error
+	// Close says goodbye, within two seconds and until ctx ends.
+	Close(ctx context.Context) error
 }
 
 // Timeouts bound an attempt. Zero means the default.
@@ -158,7 +158,7 @@ func (s *SMTP) Send(ctx context.Context, m health.Mail, to []string) ([]Result, 
 	}
 	results, err := session.Send(ctx, m, to)
 	// What matters has been said; a goodbye that fails changes nothing.
-	_ = session.Close()
+	_ = session.Close(ctx)
 	return results, err
 }
 

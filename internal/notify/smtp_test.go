@@ -103,7 +103,7 @@ func TestRecipientsAreIndependent(t *testing.T) {
 				if err != nil || outcomes(results) != "z sent" {
 					t.Errorf("next mail: %v, %v", outcomes(results), err)
 				}
-				if err := session.Close(); err != nil {
+				if err := session.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
 				p.wg.Wait()
@@ -271,7 +271,7 @@ func TestOneConnectionCarriesSeveralMails(t *testing.T) {
 				t.Fatalf("%v, %v", results, err)
 			}
 		}
-		if err := session.Close(); err != nil {
+		if err := session.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 		p.wg.Wait()
@@ -296,7 +296,7 @@ func TestALostSessionSaysSo(t *testing.T) {
 				t.Fatalf("%v, %v", results, err)
 			}
 		}
-		if err := session.Close(); err != nil {
+		if err := session.Close(t.Context()); err != nil {
 			t.Errorf("closing what is lost: %v", err)
 		}
 		p.wg.Wait()
