@@ -161,7 +161,7 @@ func (s *stream) judge(e *Engine, at time.Time, settling bool) {
 		need = e.cfg.ConfirmDown
 	}
 	if s.run < need && (s.judged || !ok) {
-		s.unknown = !s.judged
+		s.unknown = !s.judged || s.unknown && !ok
 		return
 	}
 	s.ok, s.missing, s.since = ok, !ok && !connected, at
